@@ -1,0 +1,48 @@
+# Everything a contributor types. Needs python3 >= 3.11; uses uv where it is there.
+PYTHON ?= python3
+ENV := .venv
+BIN := $(ENV)/bin
+DEMO_ENV := .venv-demo
+SECONDS ?= 10
+
+.PHONY: demo test check format bench bench-baseline check-upstream backends lock env clean
+
+demo: ## see a trading bot explained, order by order
+	@$(PYTHON) scripts/environment.py $(DEMO_ENV) requirements-demo.lock
+	@$(DEMO_ENV)/bin/tickspan demo --seconds $(SECONDS) $(DEMO_FLAGS)
+
+test: env ## every test whose servers are there; TICKSPAN_TEST_INSTALL=1 brings the missing ones
+	@$(BIN)/python scripts/test.py
+
+check: env ## what a commit must pass besides the tests
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+	@$(BIN)/basedpyright
+
+format: env
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: env ## ours beside the peers, ratios in one run
+	@$(BIN)/python benchmarks/instrumentation.py
+
+bench-baseline: env ## the same bot under stock OpenTelemetry and under ours
+	@$(BIN)/python benchmarks/baseline/compare.py
+
+check-upstream: env ## the SDK's own test suite with our providers swapped in
+	@$(BIN)/python scripts/check_upstream.py
+
+backends: env ## install and build the servers that tests use
+	@TICKSPAN_TEST_INSTALL=1 $(BIN)/python scripts/backends.py
+
+lock: ## needs uv; writes the lock files without addresses
+	uv lock --quiet
+	uv export --quiet --frozen --no-emit-workspace --all-packages --all-groups --all-extras --no-header -o requirements.lock
+	uv export --quiet --frozen --no-emit-workspace --package tickspan --no-dev --extra demo --no-header -o requirements-demo.lock
+
+env:
+	@$(PYTHON) scripts/environment.py $(ENV) requirements.lock
+
+clean:
+	rm -rf $(ENV) $(DEMO_ENV) .venv-* .generations build

@@ -1,0 +1,128 @@
+"""ccxt.pro's feeds: which message woke which consumer, and the newest tick of each exchange object."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from typing import Any, Final
+
+from tickspan.trading import (
+    Message,
+    OrderCall,
+    Orders,
+    Point,
+    RecentTicks,
+    TickKind,
+    TickRef,
+    current_tick,
+    open_call,
+    open_message,
+    set_current_tick,
+)
+
+from tickspan_ccxt.describe import venue_of
+from tickspan_ccxt.read import topic
+
+# Attributes of ccxt futures: its `Future` is a plain Python class with a `__dict__`, these names are ours alone.
+_TICK: Final = "_tickspan_tick"
+_CALL: Final = "_tickspan_call"
+_RACED: Final = "_tickspan_raced"
+
+
+class Feeds:
+    """What one instrumentor knows of all feeds; exchanges are held weakly."""
+
+    def __init__(self, orders: Orders) -> None:
+        self._orders = orders
+        self._recent: weakref.WeakKeyDictionary[Any, RecentTicks] = weakref.WeakKeyDictionary()
+
+    def recent(self, exchange: Any) -> RecentTicks | None:
+        """The newest ticks of `exchange`; None if it never had one."""
+        return self._recent.get(exchange)
+
+    def expected(self, future: Any) -> None:
+        """A subscription or request was made: inside an order call its future is that call's answer."""
+        call = open_call()
+        if call is not None and future is not None:
+            setattr(future, _CALL, call)
+
+    def resolved(self, client: Any, result: Any, message_hash: Any) -> None:
+        """P2: a handler has decoded the message for whom waits for `message_hash`."""
+        message, future = open_message(), client.futures.get(message_hash)
+        if message is None or future is None:
+            return
+        call: OrderCall | None = getattr(future, _CALL, None)
+        if call is not None:
+            _answered(message, call)
+            return
+        exchange = client.on_message_callback.__self__
+        tick = self._tick(message, exchange, result)
+        if tick is not None:
+            setattr(future, _TICK, tick)
+
+    def rejected(self, client: Any, message_hash: Any) -> None:
+        """The message is an error for whom waits for `message_hash`."""
+        message, future = open_message(), client.futures.get(message_hash)
+        call: OrderCall | None = getattr(future, _CALL, None)
+        if message is not None and call is not None:
+            _answered(message, call)
+
+    def raced(self, future: Any, futures: Sequence[Any]) -> None:
+        """`future` gets the result of the first of `futures`."""
+        setattr(future, _RACED, tuple(futures))
+
+    def delivered(self, future: Any) -> None:
+        """P3: the consumer of `future` goes on, in its own task, with the message as its tick."""
+        tick = _tick_of(future)
+        if tick is None or open_call() is not None:
+            return
+        if tick.delivered_ns is None:
+            tick.delivered_ns = self._orders.clock.monotonic_ns()
+        set_current_tick(tick)
+
+    def polled(self, exchange: Any, result: Any) -> None:
+        """Market data was read by a request: the cause of what follows, if there is no better one."""
+        told = topic(result) if open_message() is None and open_call() is None else None
+        if told is None or not self._is_cause_wanted():
+            return
+        now_ns = self._orders.clock.monotonic_ns()
+        set_current_tick(TickRef(venue_of(exchange), now_ns, instrument=told.instrument, kind=TickKind.POLL))
+
+    def _is_cause_wanted(self) -> bool:
+        current = current_tick()
+        if current is None or current.kind is TickKind.POLL:
+            return True
+        age_ns = self._orders.clock.monotonic_ns() - current.received_ns
+        return age_ns > self._orders.settings.max_tick_age_s * 1e9
+
+    def _tick(self, message: Message, exchange: Any, result: Any) -> TickRef | None:
+        told = topic(result)
+        if told is None:
+            return None
+        known = message.ticks.get(told.instrument)
+        if known is not None:
+            return known
+        tick = message.ticks[told.instrument] = TickRef(
+            venue_of(exchange),
+            message.received_ns,
+            instrument=told.instrument,
+            channel=told.channel,
+            kind=told.kind,
+            venue_time_ns=told.venue_time_ns,
+        )
+        self._recent.setdefault(exchange, RecentTicks()).note(tick)
+        return tick
+
+
+def _answered(message: Message, call: OrderCall) -> None:
+    message.is_answer = True
+    call.mark(Point.ANSWERED, message.received_ns)
+
+
+def _tick_of(future: Any) -> TickRef | None:
+    own: TickRef | None = getattr(future, _TICK, None)
+    if own is not None:
+        return own
+    raced: tuple[Any, ...] = getattr(future, _RACED, ())
+    won = (_tick_of(one) for one in raced if one.done() and not one.cancelled())
+    return next((tick for tick in won if tick is not None), None)

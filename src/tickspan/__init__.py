@@ -1,0 +1,63 @@
+"""OpenTelemetry for Python trading systems that never gets in the way of a trade.
+
+`tickspan run -- python bot.py` needs no line of code; `tickspan.init()` is the same in one call. The names
+below are loaded when they are first used, so that `import tickspan` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tickspan.version import __version__
+
+if TYPE_CHECKING:
+    from tickspan.config import Settings, SettingsError
+    from tickspan.distro import init
+    from tickspan.trading import (
+        current_tick,
+        decision,
+        order_span,
+        risk_check,
+        strategy,
+        tick_scope,
+        transaction,
+    )
+
+_HOMES = {
+    "Settings": "tickspan.config",
+    "SettingsError": "tickspan.config",
+    "init": "tickspan.distro",
+    "current_tick": "tickspan.trading",
+    "decision": "tickspan.trading",
+    "order_span": "tickspan.trading",
+    "risk_check": "tickspan.trading",
+    "strategy": "tickspan.trading",
+    "tick_scope": "tickspan.trading",
+    "transaction": "tickspan.trading",
+}
+
+__all__ = [
+    "Settings",
+    "SettingsError",
+    "__version__",
+    "current_tick",
+    "decision",
+    "init",
+    "order_span",
+    "risk_check",
+    "strategy",
+    "tick_scope",
+    "transaction",
+]
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module  # the facade is lazy: a trader's start-up pays for what it uses
+
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tickspan' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

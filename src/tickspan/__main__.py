@@ -1,0 +1,7 @@
+"""`python -m tickspan` is the command `tickspan`."""
+
+import sys
+
+from tickspan.cli import main
+
+sys.exit(main())

@@ -1,0 +1,5 @@
+"""The command line: `tickspan run | demo | doctor`, and the verbs that members add."""
+
+from tickspan.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,101 @@
+"""`tickspan demo`: a simulated venue, a real bot, and its orders explained one by one."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tickspan.cli.errors import CommandError
+
+if TYPE_CHECKING:
+    from tickspan.demo.stage import Progress
+
+MIN_SECONDS = 1.0
+MAX_SECONDS = 600.0
+
+
+class DemoCommand:
+    """Exit status 0 when every order is explained, 1 when one is not, 2 when the demo cannot run."""
+
+    name = "demo"
+    summary = "see a trading bot explained, order by order"
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the options."""
+        parser.add_argument(
+            "--seconds", type=_seconds, default=10.0, metavar="N", help="how long the bot trades (10)"
+        )
+        parser.add_argument("--json", metavar="FILE", help="write the report as data; '-' is standard output")
+        parser.add_argument("--seed", type=int, default=7, metavar="N", help="of the venue's prices (7)")
+        parser.add_argument(
+            "--port", type=_port, default=0, metavar="P", help="of the OTLP receiver (any free one)"
+        )
+        parser.add_argument(
+            "--database", metavar="URL", help="instead of SQLite, such as postgresql+asyncpg://…"
+        )
+        parser.add_argument(
+            "--redis", metavar="URL", help="instead of one found or embedded, such as redis://…"
+        )
+
+    def run(self, options: argparse.Namespace) -> int:
+        """Perform, show, and write."""
+        try:
+            from rich.console import Console
+
+            from tickspan.demo import DemoError, DemoPlan, perform
+            from tickspan.demo.show import show
+        except ImportError as error:
+            raise CommandError(
+                f"needs more than is installed ({error.name}): pip install 'tickspan[demo]'"
+            ) from None
+        destination = _writable(options.json)
+        console = Console(stderr=options.json == "-", highlight=False)
+        plan = DemoPlan(options.seconds, options.seed, options.port, options.database, options.redis)
+        try:
+            performance = perform(plan, _teller(console, options.seconds))
+        except DemoError as error:
+            raise CommandError(str(error)) from None
+        show(performance, console)
+        if destination is not None:
+            text = json.dumps(performance.report.to_json(), indent=2, ensure_ascii=False) + "\n"
+            sys.stdout.write(text) if destination == "-" else Path(destination).write_text(
+                text, encoding="utf-8"
+            )
+        return 1 if performance.report.shortfalls() else 0
+
+
+def _teller(console: Any, seconds: float) -> Any:
+    console.print(f"A venue, a database, Redis and a bot under 'tickspan run': trading for {seconds:g} s …")
+
+    def tell(progress: Progress) -> None:
+        console.print(
+            f"  {progress.elapsed_s:4.0f} s  {progress.orders} orders and {progress.executions} executions "
+            f"at the venue, {progress.spans} spans received"
+        )
+
+    return tell
+
+
+def _writable(path: str | None) -> str | None:
+    if path is not None and path != "-" and not Path(path).absolute().parent.is_dir():
+        raise CommandError(f"--json: no folder '{Path(path).parent}'")
+    return path
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not MIN_SECONDS <= seconds <= MAX_SECONDS:
+        raise argparse.ArgumentTypeError(f"expected {MIN_SECONDS:g} to {MAX_SECONDS:g} seconds, got '{text}'")
+    return seconds
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or int(text) > 65_535:  # noqa: PLR2004 - the largest port
+        raise argparse.ArgumentTypeError(f"expected a port from 0 to 65535, got '{text}'")
+    return int(text)

@@ -1,0 +1,285 @@
+"""From code, environment, file and preset to settings: the strongest wins, and each value knows its origin.
+
+A key `trading.quantities` is `TICKSPAN_TRADING_QUANTITIES` in the environment, `[trading] quantities` in
+`tickspan.toml`, `distribution.tickspan.trading.quantities` in `OTEL_CONFIG_FILE`, and
+`init({"trading": {"quantities": …}})` in code.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+import types
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, Final, Union, get_args, get_origin
+
+from tickspan.config.schema import SettingKey, Settings, build, setting_keys
+
+FILE_VARIABLE: Final = "TICKSPAN_CONFIG_FILE"
+DECLARATIVE_VARIABLE: Final = "OTEL_CONFIG_FILE"
+DEFAULT_FILE: Final = "tickspan.toml"
+_YES: Final = frozenset({"1", "true", "yes", "on"})
+_NO: Final = frozenset({"0", "false", "no", "off"})
+# Variables of the launcher and the test set-up, which are no settings.
+_OTHER_VARIABLES: Final = (
+    "TICKSPAN_TEST_",
+    FILE_VARIABLE,
+    "TICKSPAN_PURE",
+    "TICKSPAN_RUN_",
+    "TICKSPAN_DEMO_",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a value came from: `code`, `environment`, a file, or `default`."""
+
+    layer: str
+    place: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.layer} ({self.place})" if self.place else self.layer
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsProblem:
+    """A value that was not taken."""
+
+    origin: Origin
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.origin.place or self.origin.layer}: {self.key}: {self.message}"
+
+
+class SettingsError(ValueError):
+    """Settings that cannot be understood; `problems` lists each."""
+
+    def __init__(self, problems: tuple[SettingsProblem, ...]) -> None:
+        self.problems = problems
+        super().__init__("; ".join(str(problem) for problem in problems))
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Settings with the origin of each key, and the problems of values that were left out."""
+
+    settings: Settings
+    origins: Mapping[str, Origin]
+    problems: tuple[SettingsProblem, ...] = ()
+
+    def checked(self) -> Settings:
+        """The settings; raises `SettingsError` if any value was left out."""
+        if self.problems:
+            raise SettingsError(self.problems)
+        return self.settings
+
+
+_Given = tuple[Origin, str, Any]
+"""Origin, dotted key, raw value."""
+
+
+def read_settings(
+    code: Mapping[str, Any] | str | Path | None = None,
+    *,
+    environ: Mapping[str, str],
+    directory: Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Reading:
+    """Read all layers. Never raises: what cannot be understood is a problem and keeps its weaker value.
+
+    Args:
+        code: settings given to `init`: a mapping, or the path of a TOML file.
+        environ: the environment.
+        overrides: single settings given in code beside `code`, stronger than all.
+        directory: where `tickspan.toml` is looked for; the working directory if None.
+    """
+    problems: list[SettingsProblem] = []
+    given = [
+        *_from_files(environ, directory or Path(), problems),
+        *_from_environment(environ),
+        *_from_code(code, problems),
+        *_flattened(Origin("code"), overrides or {}),
+    ]
+    keys = {key.name: key for key in setting_keys()}
+    values: dict[str, Any] = {}
+    origins = dict.fromkeys(keys, Origin("default"))
+    for origin, name, raw in given:
+        key = keys.get(name)
+        if key is None:
+            problems.append(SettingsProblem(origin, name, _unknown(name, keys)))
+            continue
+        try:
+            values[name] = convert(raw, key.kind)
+        except ValueError as error:
+            problems.append(SettingsProblem(origin, name, str(error)))
+            continue
+        origins[name] = origin
+    return Reading(build(values), origins, tuple(problems))
+
+
+def convert(raw: Any, kind: Any) -> Any:
+    """`raw` as `kind`. Raises `ValueError` that says what was expected and what came."""
+    if get_origin(kind) in (types.UnionType, Union):
+        inner = next(option for option in get_args(kind) if option is not type(None))
+        return None if raw is None else convert(raw, inner)
+    if get_origin(kind) is tuple:
+        return _as_names(raw)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return _as_choice(raw, kind)
+    return _SCALARS[kind](raw)
+
+
+def _as_names(raw: Any) -> tuple[str, ...]:
+    items = raw.split(",") if isinstance(raw, str) else raw
+    if not isinstance(items, list | tuple):
+        raise _expected("a list of names, such as 'redis,sqlalchemy'", raw)
+    return tuple(str(item).strip() for item in items if str(item).strip())
+
+
+def _as_choice(raw: Any, kind: type[Enum]) -> Enum:
+    choices = [str(choice.value) for choice in kind]
+    # YAML and TOML read `off` as a boolean only when unquoted.
+    text = "off" if raw is False else str(raw).lower()
+    if text not in choices:
+        raise _expected(f"one of {', '.join(choices)}", raw)
+    return kind(text)
+
+
+def _as_text(raw: Any) -> str:
+    if not isinstance(raw, str):
+        raise _expected("a text", raw)
+    return raw
+
+
+def _as_bool(raw: Any) -> bool:
+    text = str(raw).strip().lower()
+    if text not in _YES | _NO:
+        raise _expected("true or false", raw)
+    return text in _YES
+
+
+def _as_int(raw: Any) -> int:
+    try:
+        number = int(str(raw).replace("_", ""))
+    except ValueError:
+        raise _expected("a whole number, zero or more", raw) from None
+    if number < 0 or isinstance(raw, bool):
+        raise _expected("a whole number, zero or more", raw)
+    return number
+
+
+def _as_float(raw: Any) -> float:
+    try:
+        number = float(str(raw))
+    except ValueError:
+        raise _expected("a number, zero or more", raw) from None
+    if not 0 <= number < float("inf") or isinstance(raw, bool):
+        raise _expected("a number, zero or more", raw)
+    return number
+
+
+_SCALARS: Final[dict[Any, Callable[[Any], Any]]] = {
+    str: _as_text,
+    bool: _as_bool,
+    int: _as_int,
+    float: _as_float,
+}
+
+
+def _expected(what: str, raw: Any) -> ValueError:
+    return ValueError(f"expected {what}, got {raw!r}")
+
+
+def _unknown(name: str, keys: Mapping[str, SettingKey]) -> str:
+    nearest = difflib.get_close_matches(name, keys, n=1)
+    hint = f"; did you mean '{nearest[0]}'?" if nearest else f"; known: {', '.join(keys)}"
+    return f"unknown key{hint}"
+
+
+def _flattened(origin: Origin, values: Mapping[Any, Any], prefix: str = "") -> Iterator[_Given]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flattened(origin, value, f"{prefix}{name}.")
+        else:
+            yield origin, f"{prefix}{name}", value
+
+
+def _from_code(
+    code: Mapping[str, Any] | str | Path | None, problems: list[SettingsProblem]
+) -> Iterator[_Given]:
+    if isinstance(code, Mapping):
+        yield from _flattened(Origin("code"), code)
+    elif code is not None:
+        yield from _from_toml(Path(code), problems)
+
+
+def _from_environment(environ: Mapping[str, str]) -> Iterator[_Given]:
+    names = {key.variable: key.name for key in setting_keys()}
+    for variable, value in sorted(environ.items()):
+        if variable.startswith("TICKSPAN_") and not variable.startswith(_OTHER_VARIABLES):
+            name = names.get(variable, variable.removeprefix("TICKSPAN_").lower())
+            yield Origin("environment", variable), name, value
+
+
+def _from_files(
+    environ: Mapping[str, str], directory: Path, problems: list[SettingsProblem]
+) -> Iterator[_Given]:
+    named = environ.get(FILE_VARIABLE)
+    default = directory / DEFAULT_FILE
+    if named:
+        yield from _from_toml(Path(named), problems)
+    elif default.is_file():
+        yield from _from_toml(default, problems)
+    declarative = environ.get(DECLARATIVE_VARIABLE)
+    if declarative:
+        yield from _from_declarative(Path(declarative), environ, problems)
+
+
+def _from_toml(path: Path, problems: list[SettingsProblem]) -> Iterator[_Given]:
+    origin = Origin("file", str(path))
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        problems.append(SettingsProblem(origin, "(file)", f"cannot be read: {error}"))
+        return
+    yield from _flattened(origin, values)
+
+
+def _from_declarative(
+    path: Path, environ: Mapping[str, str], problems: list[SettingsProblem]
+) -> Iterator[_Given]:
+    """The section `distribution.tickspan` of OpenTelemetry's declarative configuration file."""
+    origin = Origin("file", f"{path} distribution.tickspan")
+    try:
+        import yaml  # the extra `declarative` brings it; nobody else pays for it
+    except ImportError:
+        message = "needs 'pip install tickspan[declarative]'"
+        problems.append(SettingsProblem(origin, DECLARATIVE_VARIABLE, message))
+        return
+    try:
+        document: Any = yaml.safe_load(_substituted(path.read_text(encoding="utf-8"), environ))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        problems.append(SettingsProblem(origin, "(file)", f"cannot be read: {error}"))
+        return
+    section: Any = document
+    for name in ("distribution", "tickspan"):
+        section = section.get(name) if isinstance(section, Mapping) else None
+    if isinstance(section, Mapping):
+        yield from _flattened(origin, section)
+    elif section is not None:
+        problems.append(SettingsProblem(origin, "(section)", f"expected a mapping, got {section!r}"))
+
+
+def _substituted(text: str, environ: Mapping[str, str]) -> str:
+    """`${NAME}`, `${env:NAME}` and `${NAME:-default}` as OpenTelemetry's file format has them."""
+    import re  # only where such a file is used
+
+    def value(match: re.Match[str]) -> str:
+        return environ.get(match["name"]) or match["default"] or ""
+
+    return re.sub(r"\$\{(?:env:)?(?P<name>[A-Za-z_]\w*)(?::-(?P<default>[^}\n]*))?\}", value, text)

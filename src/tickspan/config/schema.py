@@ -1,0 +1,127 @@
+"""What can be set, with defaults and meanings: the dataclasses that every other part receives as values."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, get_type_hints
+
+
+class Quantities(StrEnum):
+    """How much of sizes and prices leaves the process: own orders are alpha."""
+
+    OFF = "off"
+    BUCKETED = "bucketed"
+    FULL = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class TradingSettings:
+    """Settings of `tickspan.trading`; times in seconds."""
+
+    environment: str = field(
+        default="live",
+        metadata={
+            "meaning": "where orders go if host and flags do not tell: live, paper, testnet, simulated…"
+        },
+    )
+    quantities: Quantities = field(
+        default=Quantities.OFF,
+        metadata={"meaning": "sizes and prices of orders in telemetry: off, bucketed or full"},
+    )
+    salt: str | None = field(
+        default=None,
+        metadata={"meaning": "key of trading.account.hash; without it accounts are not told apart"},
+    )
+    max_tick_age_s: float = field(
+        default=5.0, metadata={"meaning": "an older tick is not the cause of an order"}
+    )
+    inferred_window_s: float = field(
+        default=0.25,
+        metadata={
+            "meaning": "how young the newest tick of an instrument must be to be taken for an order's cause"
+        },
+    )
+    lifecycle_delay_s: float = field(
+        default=1.0,
+        metadata={
+            "meaning": "how long after an order's end its lifecycle span is written: late reports count"
+        },
+    )
+    event_window_s: float = field(
+        default=900.0,
+        metadata={"meaning": "how long reports are children of the submit span; later ones only link to it"},
+    )
+    terminal_ttl_s: float = field(
+        default=900.0, metadata={"meaning": "how long an ended order is remembered"}
+    )
+    waiting_s: float = field(
+        default=10.0,
+        metadata={"meaning": "how long a report of an unknown order waits for its acknowledgement"},
+    )
+    max_orders: int = field(default=20_000, metadata={"meaning": "how many orders are remembered"})
+    max_waiting: int = field(
+        default=1_000, metadata={"meaning": "how many reports of unknown orders wait at once"}
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of the distribution."""
+
+    service_name: str | None = field(
+        default=None, metadata={"meaning": "service.name of the resource; OTEL_SERVICE_NAME is stronger"}
+    )
+    debug: bool = field(
+        default=False,
+        metadata={"meaning": "tell on the logger 'tickspan' what is switched on and why something is not"},
+    )
+    prefer_upstream: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "meaning": "libraries whose upstream instrumentor runs instead of ours, such as redis,sqlalchemy"
+        },
+    )
+    trading: TradingSettings = field(default_factory=TradingSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class SettingKey:
+    """One leaf of `Settings`."""
+
+    name: str
+    """Dotted: `trading.quantities`."""
+    kind: Any
+    default: Any
+    meaning: str
+
+    @property
+    def variable(self) -> str:
+        """The environment variable: `TICKSPAN_TRADING_QUANTITIES`."""
+        return "TICKSPAN_" + self.name.replace(".", "_").upper()
+
+
+def setting_keys(schema: type[Any] = Settings, prefix: str = "") -> Iterator[SettingKey]:
+    """All leaves, in the order of declaration."""
+    kinds = get_type_hints(schema)
+    for item in dataclasses.fields(schema):
+        kind = kinds[item.name]
+        if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+            yield from setting_keys(kind, f"{prefix}{item.name}.")
+        else:
+            yield SettingKey(prefix + item.name, kind, item.default, item.metadata["meaning"])
+
+
+def build(values: dict[str, Any], schema: type[Any] = Settings, prefix: str = "") -> Any:
+    """`schema` with its leaves taken from dotted names."""
+    kinds = get_type_hints(schema)
+    arguments: dict[str, Any] = {}
+    for item in dataclasses.fields(schema):
+        kind = kinds[item.name]
+        if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+            arguments[item.name] = build(values, kind, f"{prefix}{item.name}.")
+        elif prefix + item.name in values:
+            arguments[item.name] = values[prefix + item.name]
+    return schema(**arguments)

@@ -1,0 +1,283 @@
+"""Puts the demo on: venue, database, Redis, receiver, the bot under `tickspan run`; clears up after."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Final
+from urllib.parse import urlsplit
+
+from tickspan.demo.report import DemoReport, build_report
+from tickspan.testing.decoding import ReceivedSpan
+from tickspan.testing.otlp import OtlpServer
+from tickspan.testing.venue import Connect, Truth, fetch_truth
+
+SYMBOLS: Final = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
+START_TIMEOUT_S: Final = 30.0
+STOP_TIMEOUT_S: Final = 60.0
+
+
+class DemoError(Exception):
+    """The demo cannot start or go on; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoPlan:
+    """What the user asked for. Without URLs the demo brings its own database and Redis."""
+
+    seconds: float = 10.0
+    seed: int = 7
+    port: int = 0
+    database: str | None = None
+    redis: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the bot is."""
+
+    elapsed_s: float
+    orders: int
+    executions: int
+    spans: int
+
+
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """The report, and the spans that it was made from."""
+
+    report: DemoReport
+    spans: tuple[ReceivedSpan, ...]
+    redis: str
+    """Which Redis was used, in words."""
+
+
+def perform(plan: DemoPlan, tell: Callable[[Progress], None]) -> Performance:
+    """Run the demo to its end. Raises `DemoError`."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tickspan-demo-")))
+        server = stack.enter_context(_receiver(plan.port))
+        redis_url, redis_words = stack.enter_context(_redis(plan.redis, folder))
+        database = plan.database or f"sqlite+aiosqlite:///{folder / 'bot.sqlite'}"
+        _check_database(database)
+        venue = stack.enter_context(_venue(plan.seed))
+        config = {
+            "exchange": venue.ccxt_config(),
+            "database": database,
+            "redis": redis_url,
+            "symbols": list(SYMBOLS),
+            "seconds": plan.seconds,
+        }
+        path = folder / "bot.json"
+        path.write_text(json.dumps(config), encoding="utf-8")
+        _play(path, server, venue.url, plan.seconds, tell)
+        truth = fetch_truth(venue.url)
+        return Performance(_report(truth, server, venue), tuple(server.spans()), redis_words)
+
+
+def _report(truth: Truth, server: OtlpServer, venue: Connect) -> DemoReport:
+    secrets = (venue.api_key, venue.secret)
+    return build_report(truth, server.spans(), server.metrics(), server.bodies(), secrets)
+
+
+@contextmanager
+def _receiver(port: int) -> Generator[OtlpServer]:
+    try:
+        server = OtlpServer(port=port).start()
+    except OSError as error:
+        raise DemoError(f"--port {port}: {error.strerror or error}; give another one, or 0 for any") from None
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def _venue(seed: int) -> Generator[Connect]:
+    """A venue in a process of its own."""
+    words = [sys.executable, "-m", "tickspan.testing.venue", "--json", "--port", "0", "--seed", str(seed)]
+    with _running([*words, "--partials", "0.4,0.6"], _clean_environment({})) as venue:
+        line = venue.first_line()
+        if not line:
+            raise DemoError(f"the venue did not start: {venue.last_words()}")
+        ready = json.loads(line)
+        yield Connect(ready["url"], ready["api_key"], ready["secret"])
+
+
+@contextmanager
+def _redis(url: str | None, folder: Path) -> Generator[tuple[str, str]]:
+    """A Redis and what it is: the user's, a real one found on this machine, or one in pure Python."""
+    if url is not None:
+        place = urlsplit(url)
+        _check_reachable("--redis", place.hostname or "127.0.0.1", place.port or 6379)
+        yield url, "the one you named"
+        return
+    program = shutil.which("redis-server")
+    if program is None:
+        with _embedded_redis() as embedded:
+            yield embedded, "embedded, pure Python"
+        return
+    port = _free_port()
+    words = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    with _running([*words, "--dir", str(folder)], _clean_environment({})) as server:
+        _wait_for_port(port, server)
+        yield f"redis://127.0.0.1:{port}/0", program
+
+
+@contextmanager
+def _embedded_redis() -> Generator[str]:
+    from fakeredis import TcpFakeServer  # only where there is no redis-server
+
+    server: Any = TcpFakeServer(("127.0.0.1", 0), server_type="redis")
+    thread = threading.Thread(target=server.serve_forever, name="embedded redis", daemon=True)
+    thread.start()
+    try:
+        yield f"redis://127.0.0.1:{server.server_address[1]}/0"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(timeout=5)
+
+
+def _check_database(url: str) -> None:
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    async def connect() -> None:
+        engine = create_async_engine(url)
+        try:
+            async with asyncio.timeout(5), engine.connect():
+                pass
+        finally:
+            await engine.dispose()
+
+    try:
+        asyncio.run(connect())
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+        raise DemoError(
+            f"--database: {error}; such as sqlite+aiosqlite:///bot.db or postgresql+asyncpg://USER@HOST/NAME"
+        ) from None
+    except (SQLAlchemyError, OSError, TimeoutError) as error:
+        reason = str(getattr(error, "orig", None) or error or type(error).__name__)
+        raise DemoError(f"--database: cannot connect: {reason.splitlines()[0]}") from None
+
+
+def _play(
+    config: Path, server: OtlpServer, venue_url: str, seconds: float, tell: Callable[[Progress], None]
+) -> None:
+    """Run the bot under `tickspan run`, telling how far it is once a second."""
+    settings = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": server.endpoint,
+        "OTEL_SERVICE_NAME": "demo-bot",
+        "OTEL_BSP_SCHEDULE_DELAY": "500",
+        "OTEL_METRIC_EXPORT_INTERVAL": "1000",
+        "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED": "true",
+        "TICKSPAN_TRADING_ENVIRONMENT": "simulated",
+    }
+    bot = [sys.executable, "-m", "tickspan.demo.bot", str(config)]
+    words = [sys.executable, "-m", "tickspan", "run", "--", *bot]
+    started = time.monotonic()
+    with _running(words, _clean_environment(settings)) as program:
+        process = program.process
+        while process.poll() is None:
+            elapsed_s = time.monotonic() - started
+            if elapsed_s > seconds + STOP_TIMEOUT_S:
+                raise DemoError(f"the bot did not end within {seconds + STOP_TIMEOUT_S:.0f} s")
+            tell(_progress(elapsed_s, venue_url, server))
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(1.0)
+        if process.returncode != 0:
+            raise DemoError(f"the bot ended with status {process.returncode}: {program.last_words()}")
+        tell(_progress(time.monotonic() - started, venue_url, server))
+
+
+def _progress(elapsed_s: float, venue_url: str, server: OtlpServer) -> Progress:
+    truth = fetch_truth(venue_url)
+    return Progress(elapsed_s, len(truth.orders), len(truth.executions), len(server.spans()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Program:
+    """A running program of ours and the file that its stderr goes to."""
+
+    process: subprocess.Popen[str]
+    errors: IO[str]
+
+    def first_line(self) -> str:
+        """The first line it prints; blocks until then, empty when it ended without one."""
+        assert self.process.stdout is not None
+        return self.process.stdout.readline()
+
+    def last_words(self) -> str:
+        """The last lines that it wrote to stderr, once it has ended."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(5)
+        self.errors.seek(0)
+        return " | ".join(self.errors.read().splitlines()[-3:]) or "it said nothing"
+
+
+@contextmanager
+def _running(words: Iterable[str], environment: dict[str, str]) -> Generator[_Program]:
+    """A program of ours; ended, if it has not, when the context is left."""
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
+        process = subprocess.Popen(  # noqa: S603 - our own programs, by absolute path
+            list(words), stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
+        )
+        try:
+            yield _Program(process, errors)
+        finally:
+            _end(process)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+
+
+def _clean_environment(settings: dict[str, str]) -> dict[str, str]:
+    """The environment without telemetry settings of the user's, which are not meant for the demo."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "TICKSPAN_"))}
+    return {**kept, **settings}
+
+
+def _check_reachable(option: str, host: str, port: int) -> None:
+    try:
+        socket.create_connection((host, port), timeout=3).close()
+    except OSError as error:
+        raise DemoError(f"{option}: nothing answers at {host}:{port} ({error.strerror or error})") from None
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _wait_for_port(port: int, program: _Program) -> None:
+    end = time.monotonic() + START_TIMEOUT_S
+    while True:
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        if program.process.poll() is not None or time.monotonic() > end:
+            raise DemoError(f"redis-server did not start: {program.last_words()}")
+        time.sleep(0.05)

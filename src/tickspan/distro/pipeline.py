@@ -1,0 +1,168 @@
+"""Providers put together from the standard variables or a declarative file, and taken down in order."""
+
+from __future__ import annotations
+
+import atexit
+import sys
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from opentelemetry import _logs, metrics, trace
+from opentelemetry.sdk import _configuration as sdk_configuration
+from opentelemetry.sdk import trace as sdk_trace
+from opentelemetry.sdk._logs import LoggerProvider as SdkLoggerProvider
+from opentelemetry.sdk.metrics import MeterProvider as SdkMeterProvider
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+
+from tickspan.config import Reading
+from tickspan.providers import LoggerProvider, MeterProvider, TracerProvider, logs_to, metrics_to, spans_to
+from tickspan.recording import diagnostics
+from tickspan.semconv.common import (
+    SERVICE_INSTANCE_ID,
+    SERVICE_NAME,
+    TELEMETRY_AUTO_VERSION,
+    TELEMETRY_DISTRO_NAME,
+    TELEMETRY_DISTRO_VERSION,
+)
+from tickspan.version import __version__
+
+DECLARATIVE_VARIABLE: Final = "OTEL_CONFIG_FILE"
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """The three providers of a process."""
+
+    tracer_provider: sdk_trace.TracerProvider
+    meter_provider: SdkMeterProvider
+    logger_provider: SdkLoggerProvider
+
+    def install(self) -> None:
+        """Make the providers OpenTelemetry's global ones; what another SDK has set before us stays."""
+        trace.set_tracer_provider(self.tracer_provider)
+        metrics.set_meter_provider(self.meter_provider)
+        _logs.set_logger_provider(self.logger_provider)
+
+    def shutdown(self) -> None:
+        """End open orders, then hand over spans, logs, and last the metrics that count both."""
+        trading: Any = sys.modules.get("tickspan.trading")
+        if trading is not None:
+            trading.shutdown()
+        for provider in (self.tracer_provider, self.logger_provider, self.meter_provider):
+            provider.shutdown()
+
+
+def compose(reading: Reading, environ: Mapping[str, str], auto_version: str | None = None) -> Pipeline:
+    """Build the providers; they are shut down at exit.
+
+    Raises:
+        RuntimeError: a variable names an exporter or a protocol that is not installed.
+    """
+    if environ.get(DECLARATIVE_VARIABLE):
+        pipeline = _from_declarative(environ[DECLARATIVE_VARIABLE], reading, environ)
+    else:
+        pipeline = _from_environment(_resource(reading, environ, auto_version))
+    atexit.register(pipeline.shutdown)
+    return pipeline
+
+
+def _resource(reading: Reading, environ: Mapping[str, str], auto_version: str | None) -> Resource:
+    attributes: dict[str, Any] = {
+        TELEMETRY_DISTRO_NAME: "tickspan",
+        TELEMETRY_DISTRO_VERSION: __version__,
+    }
+    if auto_version:
+        attributes[TELEMETRY_AUTO_VERSION] = auto_version
+    name = reading.settings.service_name
+    if name and (reading.origins["service_name"].layer == "code" or not _names_service(environ)):
+        attributes[SERVICE_NAME] = name
+    resource = Resource.create(attributes)
+    if SERVICE_INSTANCE_ID not in resource.attributes:
+        resource = resource.merge(Resource({SERVICE_INSTANCE_ID: str(uuid.uuid4())}))
+    return resource
+
+
+def _names_service(environ: Mapping[str, str]) -> bool:
+    given = environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
+    return bool(environ.get("OTEL_SERVICE_NAME")) or f"{SERVICE_NAME}=" in given
+
+
+def _from_environment(resource: Resource) -> Pipeline:
+    """The SDK's own reading of the standard variables, with our providers and our way out."""
+    sdk = sdk_configuration
+    span_exporters, metric_exporters, log_exporters = sdk._import_exporters(  # noqa: SLF001 - the hook of distributions
+        sdk._get_exporter_names("traces"),  # noqa: SLF001
+        sdk._get_exporter_names("metrics"),  # noqa: SLF001
+        sdk._get_exporter_names("logs"),  # noqa: SLF001
+    )
+    meter_provider = MeterProvider(
+        [metrics_to(make()) for make in metric_exporters.values()],
+        resource,
+        shutdown_on_exit=False,
+        _meter_configurator=sdk._import_meter_configurator(sdk._get_meter_configurator()),  # noqa: SLF001
+    )
+    tracer_provider = TracerProvider(
+        sdk._import_sampler(sdk._get_sampler()),  # noqa: SLF001
+        resource,
+        shutdown_on_exit=False,
+        id_generator=sdk._import_id_generator(sdk._get_id_generator()),  # noqa: SLF001
+        meter_provider=meter_provider,
+        _tracer_configurator=sdk._import_tracer_configurator(sdk._get_tracer_configurator()),  # noqa: SLF001
+    )
+    logger_provider = LoggerProvider(
+        resource,
+        shutdown_on_exit=False,
+        _logger_configurator=sdk._import_logger_configurator(sdk._get_logger_configurator()),  # noqa: SLF001
+    )
+    for make in span_exporters.values():
+        tracer_provider.add_span_processor(spans_to(make(), meter_provider))
+    for make in log_exporters.values():
+        logger_provider.add_log_record_processor(logs_to(make(), meter_provider))
+    return Pipeline(tracer_provider, meter_provider, logger_provider)
+
+
+def _from_declarative(path: str, reading: Reading, environ: Mapping[str, str]) -> Pipeline:
+    """Upstream's factories per signal; of their tracer provider, ours takes over processors and rules."""
+    try:
+        from opentelemetry.configuration import (  # the extra `declarative` brings it
+            load_config_file,
+        )
+        from opentelemetry.configuration._logger_provider import create_logger_provider
+        from opentelemetry.configuration._meter_provider import create_meter_provider
+        from opentelemetry.configuration._propagator import configure_propagator
+        from opentelemetry.configuration._resource import create_resource
+        from opentelemetry.configuration._tracer_provider import create_tracer_provider
+    except ImportError as error:
+        raise RuntimeError(
+            f"{DECLARATIVE_VARIABLE} is set: it needs 'pip install tickspan[declarative]'"
+        ) from error
+    document = load_config_file(path)
+    resource = _resource(reading, environ, None).merge(create_resource(document.resource))
+    limits = document.attribute_limits
+    theirs = create_tracer_provider(document.tracer_provider, resource, limits)
+    pipeline = Pipeline(
+        _adopted(theirs),
+        create_meter_provider(document.meter_provider, resource),
+        create_logger_provider(document.logger_provider, resource, limits),
+    )
+    configure_propagator(document.propagator)
+    if document.disabled:
+        diagnostics.warning("%s says disabled: true; nothing is recorded", path)
+    return pipeline
+
+
+def _adopted(theirs: sdk_trace.TracerProvider) -> TracerProvider:
+    """Our provider with the processors, sampler, limits and rules of the SDK's."""
+    named_ids = type(theirs.id_generator) is not RandomIdGenerator
+    return TracerProvider(
+        theirs.sampler,
+        theirs.resource,
+        shutdown_on_exit=False,
+        active_span_processor=theirs._active_span_processor,  # noqa: SLF001 - what upstream's own configurator does
+        id_generator=theirs.id_generator if named_ids else None,
+        span_limits=theirs._span_limits,  # noqa: SLF001
+        _tracer_configurator=theirs._tracer_configurator,  # noqa: SLF001
+    )

@@ -1,0 +1,39 @@
+"""How calls of other libraries become operations: rows, wrapping, undo, suppression, redaction."""
+
+from tickspan.instrumentation import redact
+from tickspan.instrumentation.active import ActiveOperation, DescribeError
+from tickspan.instrumentation.faults import exception_attributes, failure_of, type_name
+from tickspan.instrumentation.hooks import when_imported
+from tickspan.instrumentation.instrumentor import Instrumentor
+from tickspan.instrumentation.operation import Attributes, Duration, Failure, Operation
+from tickspan.instrumentation.patch import Describe, DescribeResult, MissingTargetError, Patch, Row, Wrap
+from tickspan.instrumentation.suppression import is_suppressed, suppressed, suppressing
+from tickspan.instrumentation.workbench import Workbench
+from tickspan.recording import AttributeValue, Guard
+
+__all__ = [
+    "ActiveOperation",
+    "AttributeValue",
+    "Attributes",
+    "Describe",
+    "DescribeError",
+    "DescribeResult",
+    "Duration",
+    "Failure",
+    "Guard",
+    "Instrumentor",
+    "MissingTargetError",
+    "Operation",
+    "Patch",
+    "Row",
+    "Workbench",
+    "Wrap",
+    "exception_attributes",
+    "failure_of",
+    "is_suppressed",
+    "redact",
+    "suppressed",
+    "suppressing",
+    "type_name",
+    "when_imported",
+]

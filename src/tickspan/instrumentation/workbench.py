@@ -1,0 +1,127 @@
+"""What a row works with while its instrumentor is on: tracer, meter, guards, and replacements with undo."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from opentelemetry.metrics import Histogram, Meter
+from opentelemetry.trace import Tracer
+
+from tickspan.instrumentation.active import ActiveOperation, DescribeError
+from tickspan.instrumentation.operation import Duration, Operation
+from tickspan.recording import Guard
+
+_ABSENT: Final = object()
+
+
+class Workbench:
+    """Given to `Row.apply`.
+
+    After `undo`, a replacement that is still called because another library wrapped it in turn passes its
+    call straight through: it asks `is_active`.
+    """
+
+    def __init__(self, name: str, tracer: Tracer, meter: Meter, settings: Mapping[str, Any]) -> None:
+        self.name = name
+        self.tracer = tracer
+        self.meter = meter
+        self.settings = settings
+        self.is_active = True
+        self._undo: list[Callable[[], None]] = []
+        self._guards: dict[str, Guard] = {}
+        self._histograms: dict[str, Histogram] = {}
+
+    def __repr__(self) -> str:
+        state = "active" if self.is_active else "undone"
+        return f"<Workbench {self.name} {state}, {len(self._undo)} replacements>"
+
+    def guard(self, name: str) -> Guard:
+        """The guard of one hook; the same object for the same name."""
+        return self._guards.setdefault(name, Guard(self.name, name))
+
+    def guards(self) -> tuple[Guard, ...]:
+        """All guards so far, for statistics."""
+        return tuple(self._guards.values())
+
+    def on_undo(self, action: Callable[[], None]) -> None:
+        """Run `action` when the instrumentor is switched off; the last one first."""
+        self._undo.append(action)
+
+    def replace(self, owner: Any, name: str, make: Callable[[Any], Any]) -> None:
+        """Put `make(original)` in place of `owner.name`, static and class methods included.
+
+        The raw object of `owner.__dict__` comes back on undo, and an attribute that was inherited is
+        removed again. If someone has replaced ours meanwhile, theirs stays.
+        """
+        raw = vars(owner).get(name, _ABSENT)
+        original = getattr(owner, name) if raw is _ABSENT else raw
+        replacement = _rewrapped(original, make)
+        setattr(owner, name, replacement)
+        self._undo.append(lambda: _put_back(owner, name, replacement, raw))
+
+    def undo(self) -> None:
+        """Take everything back, in reverse order."""
+        self.is_active = False
+        while self._undo:
+            self._undo.pop()()
+
+    def start(
+        self,
+        operation: Operation,
+        *,
+        guard: Guard | None = None,
+        describe_error: DescribeError | None = None,
+        duration: Duration | None = None,
+        is_current: bool = True,
+        start_time_ns: int | None = None,
+    ) -> ActiveOperation:
+        """Begin `operation`: its span is started and, if `is_current`, made current."""
+        span = self.tracer.start_span(
+            operation.name,
+            operation.parent,
+            operation.kind,
+            dict(operation.attributes),
+            start_time=start_time_ns,
+            record_exception=False,
+            set_status_on_exception=False,
+        )
+        active = ActiveOperation(
+            operation,
+            span,
+            guard or self.guard(operation.name),
+            describe_error=describe_error,
+            histogram=self.histogram(duration) if duration is not None else None,
+            duration_keys=duration.attributes if duration is not None else (),
+        )
+        if is_current:
+            active.resume()
+        return active
+
+    def histogram(self, duration: Duration) -> Histogram:
+        """The instrument of `duration`, made once."""
+        known = self._histograms.get(duration.name)
+        if known is None:
+            known = self.meter.create_histogram(
+                duration.name,
+                unit="s",
+                description=duration.description,
+                explicit_bucket_boundaries_advisory=duration.bounds,
+            )
+            self._histograms[duration.name] = known
+        return known
+
+
+def _rewrapped(original: Any, make: Callable[[Any], Any]) -> Any:
+    if isinstance(original, staticmethod | classmethod):
+        return type(original)(make(original.__func__))
+    return make(original)
+
+
+def _put_back(owner: Any, name: str, replacement: Any, raw: Any) -> None:
+    if vars(owner).get(name) is not replacement:
+        return
+    if raw is _ABSENT:
+        delattr(owner, name)
+    else:
+        setattr(owner, name, raw)

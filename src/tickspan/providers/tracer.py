@@ -1,0 +1,203 @@
+"""Tracer provider, tracer and span: the SDK's classes, extended where they fall short of our promises.
+
+`on_ending` may still change the span (upstream freezes it first, opentelemetry-python #5614), exception and
+status texts are scrubbed before they are kept, ids are private, and the clock can be given.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from opentelemetry import trace as trace_api
+from opentelemetry.context import Context
+from opentelemetry.sdk import trace as sdk
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace.id_generator import IdGenerator
+from opentelemetry.sdk.trace.sampling import Sampler, SamplingResult
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.util.types import AnyValue, Attributes
+
+from tickspan.instrumentation import redact, type_name
+from tickspan.providers.ids import PrivateIdGenerator
+from tickspan.semconv.common import EXCEPTION_EVENT, EXCEPTION_MESSAGE, EXCEPTION_STACKTRACE, EXCEPTION_TYPE
+
+Clock = Callable[[], int]
+"""Wall-clock nanoseconds since the epoch."""
+
+
+class Span(sdk._Span):  # noqa: SLF001 - the SDK's constructor guard leaves no public base
+    """A recording span."""
+
+    _clock: Clock = staticmethod(time.time_ns)
+    _ending_at: int | None = None
+
+    @property
+    def end_time(self) -> int | None:
+        """Nanoseconds since the epoch; known from the moment the span is ending."""
+        return self._ending_at
+
+    def start(self, start_time: int | None = None, parent_context: Context | None = None) -> None:
+        """Start the span, at the provider's clock unless a time is given."""
+        super().start(self._clock() if start_time is None else start_time, parent_context)
+
+    def end(self, end_time: int | None = None) -> None:
+        """End the span: hooks may still change it, then it is frozen and handed on."""
+        with self._lock:
+            if self._start_time is None:  # pyright: ignore[reportUnnecessaryComparison] - the SDK sets it late
+                raise RuntimeError("Calling end() on a not started span.")
+            if self._ending_at is not None:
+                sdk.logger.warning("Calling end() on an ended span.")
+                return
+            self._ending_at = self._clock() if end_time is None else end_time
+        if self._record_end_metrics:
+            self._record_end_metrics()
+        self._span_processor._on_ending(self)  # noqa: SLF001 - the specification's OnEnding, still private upstream
+        with self._lock:
+            self._end_time = self._ending_at
+            self._attributes._immutable = True  # noqa: SLF001
+        self._span_processor.on_end(self._readable_span())
+
+    def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
+        """Set the status; its text is scrubbed, since it often is an exception's."""
+        if isinstance(status, Status) and status.description:
+            status = Status(status.status_code, redact.text(status.description))
+        super().set_status(status, redact.text(description) if description else description)
+
+    def record_exception(
+        self,
+        exception: BaseException,
+        attributes: Attributes = None,
+        timestamp: int | None = None,
+        escaped: bool = False,
+    ) -> None:
+        """Record an `exception` event whose texts are scrubbed: URLs of venues carry signatures."""
+        values: dict[str, AnyValue] = {
+            EXCEPTION_TYPE: type_name(exception),
+            EXCEPTION_MESSAGE: redact.text(str(exception)),
+            EXCEPTION_STACKTRACE: redact.text("".join(traceback.format_exception(exception))),
+            "exception.escaped": str(escaped),
+            **(attributes or {}),
+        }
+        self.add_event(EXCEPTION_EVENT, values, timestamp)
+
+
+class Tracer(sdk.Tracer):
+    """Starts our spans with the SDK's semantics."""
+
+    _clock: Clock = staticmethod(time.time_ns)
+
+    @staticmethod
+    def like(tracer: sdk.Tracer, clock: Clock) -> Tracer:
+        """A tracer of ours in the state of the SDK's."""
+        ours = Tracer.__new__(Tracer)
+        vars(ours).update(vars(tracer))
+        ours._clock = clock  # noqa: SLF001 - our own class
+        return ours
+
+    def start_span(
+        self,
+        name: str,
+        context: Context | None = None,
+        kind: SpanKind = SpanKind.INTERNAL,
+        attributes: Attributes = None,
+        links: Sequence[trace_api.Link] | None = (),
+        start_time: int | None = None,
+        record_exception: bool = True,
+        set_status_on_exception: bool = True,
+    ) -> trace_api.Span:
+        """As the API says. Raises `TypeError` for a parent that carries no span context."""
+        parent = trace_api.get_current_span(context).get_span_context()
+        if parent is not None and not isinstance(parent, SpanContext):  # pyright: ignore[reportUnnecessaryIsInstance, reportUnnecessaryComparison] - foreign spans return what they like
+            raise TypeError("parent_span_context must be a SpanContext or None.")
+        if not self._is_enabled():
+            return trace_api.NonRecordingSpan(context=parent)
+        known = parent if parent is not None and parent.is_valid else None  # pyright: ignore[reportUnnecessaryComparison]
+        trace_id = self.id_generator.generate_trace_id() if known is None else known.trace_id
+        links = links or ()
+        decided = self.sampler.should_sample(context, trace_id, name, kind, attributes, links)
+        span_context = self._context_of(trace_id, known, decided)
+        record_end_metrics = self._tracer_metrics.start_span(known, decided.decision)
+        if not decided.decision.is_recording():
+            return trace_api.NonRecordingSpan(context=span_context)
+        span = Span(
+            name=name,
+            context=span_context,
+            parent=known,
+            sampler=self.sampler,
+            resource=self.resource,
+            attributes=decided.attributes,
+            span_processor=self.span_processor,
+            kind=kind,
+            links=links,
+            instrumentation_info=self.instrumentation_info,
+            record_exception=record_exception,
+            set_status_on_exception=set_status_on_exception,
+            limits=self._span_limits,
+            instrumentation_scope=self._instrumentation_scope,
+            record_end_metrics=record_end_metrics,
+        )
+        span._clock = self._clock  # noqa: SLF001 - our own class
+        span.start(start_time=start_time, parent_context=context)
+        return span
+
+    def _context_of(self, trace_id: int, parent: SpanContext | None, decided: SamplingResult) -> SpanContext:
+        flags = TraceFlags.SAMPLED if decided.decision.is_sampled() else TraceFlags.DEFAULT
+        if self.id_generator.is_trace_id_random() if parent is None else parent.trace_flags.random_trace_id:
+            flags |= TraceFlags.RANDOM_TRACE_ID
+        return SpanContext(
+            trace_id,
+            self.id_generator.generate_span_id(),
+            is_remote=False,
+            trace_flags=TraceFlags(flags),
+            trace_state=decided.trace_state,
+        )
+
+
+class TracerProvider(sdk.TracerProvider):
+    """The SDK's provider with our tracers. Same constructor, plus `clock`; zero arguments will do."""
+
+    def __init__(
+        self,
+        sampler: Sampler | None = None,
+        resource: Resource | None = None,
+        shutdown_on_exit: bool = True,
+        active_span_processor: Any = None,
+        id_generator: IdGenerator | None = None,
+        span_limits: sdk.SpanLimits | None = None,
+        *,
+        clock: Clock = time.time_ns,
+        **extras: Any,
+    ) -> None:
+        super().__init__(
+            sampler,
+            resource,
+            shutdown_on_exit,
+            active_span_processor,
+            id_generator or PrivateIdGenerator(),
+            span_limits,
+            **extras,
+        )
+        self._clock = clock
+
+    def get_tracer(
+        self,
+        instrumenting_module_name: str,
+        instrumenting_library_version: str | None = None,
+        schema_url: str | None = None,
+        attributes: Mapping[str, AnyValue] | None = None,
+    ) -> trace_api.Tracer:
+        """The tracer of a scope; the same object each time."""
+        tracer = super().get_tracer(
+            instrumenting_module_name, instrumenting_library_version, schema_url, attributes
+        )
+        if not isinstance(tracer, sdk.Tracer) or isinstance(tracer, Tracer):
+            return tracer
+        with self._tracers_lock:
+            scope = tracer._instrumentation_scope  # noqa: SLF001 - the key the SDK keeps it under
+            kept = self._tracers[scope]
+            if not isinstance(kept, Tracer):
+                kept = self._tracers[scope] = Tracer.like(tracer, self._clock)
+            return kept

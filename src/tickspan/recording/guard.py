@@ -1,0 +1,117 @@
+"""Where a fault of instrumentation stops, so that it never becomes a fault of the application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, ParamSpec, TypeVar
+
+from tickspan.recording.diagnostics import diagnostics
+
+P = ParamSpec("P")
+T = TypeVar("T")
+D = TypeVar("D")
+
+DISABLE_AFTER: Final = 10
+"""Errors of one hook before it is switched off."""
+
+_strict = False
+
+
+def is_strict() -> bool:
+    """Whether our own faults are raised instead of counted (our test suite)."""
+    return _strict
+
+
+@contextmanager
+def strict(value: bool = True) -> Generator[None]:
+    """Raise our own faults while the context lasts.
+
+    Set in the process that tests, never by an environment variable: sub-processes would inherit it.
+    """
+    global _strict
+    before, _strict = _strict, value
+    try:
+        yield
+    finally:
+        _strict = before
+
+
+@dataclass(frozen=True, slots=True)
+class GuardStatistics:
+    """What one guard has seen."""
+
+    kind: str
+    name: str
+    errors: int
+    last_error_type: str | None
+    is_disabled: bool
+
+
+class Guard:
+    """Runs one hook; an exception in it is counted, told once, and after ten the hook is off.
+
+    It stands before and after the caller's own call, never around it. It catches `Exception` only:
+    `CancelledError`, `KeyboardInterrupt` and `GeneratorExit` are the caller's. `RecursionError` and
+    `MemoryError` are the application's state: swallowed, but not held against the hook.
+    No exception, frame or argument is kept. The good path takes no lock.
+    """
+
+    __slots__ = ("_errors", "_is_disabled", "_kind", "_last_error_type", "_name")
+
+    def __init__(self, kind: str, name: str) -> None:
+        self._kind = kind
+        self._name = name
+        self._errors = 0
+        self._last_error_type: str | None = None
+        self._is_disabled = False
+
+    def __repr__(self) -> str:
+        state = "disabled" if self._is_disabled else f"{self._errors} errors"
+        return f"<Guard {self._kind} '{self._name}' {state}>"
+
+    @property
+    def is_disabled(self) -> bool:
+        """Whether the hook has been switched off."""
+        return self._is_disabled
+
+    def own(self, fn: Callable[..., T], *args: object, default: D) -> T | D:
+        """Run code of ours: its exception is swallowed and counted, or raised in strict mode."""
+        if self._is_disabled:
+            return default
+        try:
+            return fn(*args)
+        except Exception as error:
+            if _strict:
+                raise
+            self._note(error)
+            return default
+
+    def user(self, fn: Callable[..., T], *args: object, default: D) -> T | D:
+        """Run code of the user's: its exception is swallowed and counted, always."""
+        if self._is_disabled:
+            return default
+        try:
+            return fn(*args)
+        except Exception as error:  # noqa: BLE001 - the guard is where foreign faults stop
+            self._note(error)
+            return default
+
+    def statistics(self) -> GuardStatistics:
+        """The count so far."""
+        return GuardStatistics(self._kind, self._name, self._errors, self._last_error_type, self._is_disabled)
+
+    def _note(self, error: Exception) -> None:
+        self._last_error_type = type(error).__qualname__
+        if isinstance(error, RecursionError | MemoryError):
+            return
+        self._errors += 1
+        if self._errors == 1:
+            diagnostics.warning("%s '%s' failed with %s; the application goes on", *self._story())
+        elif self._errors == DISABLE_AFTER:
+            self._is_disabled = True
+            diagnostics.error("%s '%s' disabled after 10 errors, the last was %s", *self._story())
+
+    def _story(self) -> tuple[str, str, str | None]:
+        return self._kind, self._name, self._last_error_type

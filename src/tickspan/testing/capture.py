@@ -1,0 +1,202 @@
+"""Telemetry as a value: providers with counted ids and a clock that ticks, kept in memory."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
+from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.id_generator import IdGenerator
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler
+
+from tickspan.providers import LoggerProvider, MeterProvider, TracerProvider
+from tickspan.recording import strict
+
+EPOCH_NS: Final = 1_700_000_000_000_000_000
+"""Where a fake clock starts."""
+
+
+class CountedIds(IdGenerator):
+    """Ids 1, 2, 3, …: spans in the order of their start, traces in the order of their roots."""
+
+    def __init__(self) -> None:
+        self._spans = itertools.count(1)
+        self._traces = itertools.count(1)
+
+    def generate_span_id(self) -> int:
+        """The next span's number."""
+        return next(self._spans)
+
+    def generate_trace_id(self) -> int:
+        """The next trace's number."""
+        return next(self._traces)
+
+
+class FakeClock:
+    """Wall-clock nanoseconds that advance by `step_ns` at each look."""
+
+    def __init__(self, start_ns: int = EPOCH_NS, step_ns: int = 1_000_000) -> None:
+        self.now_ns = start_ns
+        self.step_ns = step_ns
+
+    def __call__(self) -> int:
+        """The time, which then goes on."""
+        now = self.now_ns
+        self.now_ns += self.step_ns
+        return now
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """A span event."""
+
+    name: str
+    attributes: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedSpan:
+    """A finished span as a value. `kind` and `status` are in lower case; ids are those of `CountedIds`."""
+
+    name: str
+    kind: str
+    trace_id: int
+    span_id: int
+    parent_id: int | None
+    attributes: Mapping[str, Any]
+    status: str = "unset"
+    description: str | None = None
+    events: tuple[RecordedEvent, ...] = ()
+    links: tuple[tuple[int, int], ...] = ()
+    start_ns: int = field(default=0, compare=False)
+    end_ns: int = field(default=0, compare=False)
+    scope: str = field(default="", compare=False)
+
+    @staticmethod
+    def of(span: ReadableSpan) -> RecordedSpan:
+        """The value of an SDK span."""
+        return RecordedSpan(
+            name=span.name,
+            kind=span.kind.name.lower(),
+            trace_id=span.context.trace_id if span.context else 0,
+            span_id=span.context.span_id if span.context else 0,
+            parent_id=span.parent.span_id if span.parent else None,
+            attributes=dict(span.attributes or {}),
+            status=span.status.status_code.name.lower(),
+            description=span.status.description,
+            events=tuple(RecordedEvent(e.name, dict(e.attributes or {})) for e in span.events),
+            links=tuple((link.context.trace_id, link.context.span_id) for link in span.links),
+            start_ns=span.start_time or 0,
+            end_ns=span.end_time or 0,
+            scope=span.instrumentation_scope.name if span.instrumentation_scope else "",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One metric data point: of a sum or gauge its `value`, of a histogram its sum and `count`."""
+
+    attributes: Mapping[str, Any]
+    value: float
+    count: int | None = None
+
+
+class Capture:
+    """Providers whose output is kept: `spans()`, `points(name)`, `logs()`; see `capture`."""
+
+    def __init__(self, sampler: Sampler = ALWAYS_ON, clock: FakeClock | None = None) -> None:
+        self.clock = clock or FakeClock()
+        self._spans = InMemorySpanExporter()
+        self._logs = InMemoryLogRecordExporter()
+        self._metrics = InMemoryMetricReader()
+        resource = Resource({"service.name": "test"})
+        self.meter_provider = MeterProvider(
+            [self._metrics], resource, exemplar_filter=AlwaysOffExemplarFilter(), shutdown_on_exit=False
+        )
+        self.tracer_provider = TracerProvider(
+            sampler,
+            resource,
+            shutdown_on_exit=False,
+            id_generator=CountedIds(),
+            clock=self.clock,
+            meter_provider=self.meter_provider,
+        )
+        self.tracer_provider.add_span_processor(SimpleSpanProcessor(self._spans))
+        self.logger_provider = LoggerProvider(resource, shutdown_on_exit=False)
+        self.logger_provider.add_log_record_processor(SimpleLogRecordProcessor(self._logs))
+
+    def __repr__(self) -> str:
+        return f"<Capture {len(self._spans.get_finished_spans())} spans>"
+
+    def spans(self) -> list[RecordedSpan]:
+        """Finished spans in the order of their start."""
+        recorded = (RecordedSpan.of(span) for span in self._spans.get_finished_spans())
+        return sorted(recorded, key=lambda span: span.span_id)
+
+    def tree(self) -> str:
+        """Finished spans as an outline: one name a line, children indented by two blanks."""
+        spans = self.spans()
+        known = {span.span_id for span in spans}
+        roots = [span for span in spans if span.parent_id not in known]
+        return "\n".join(line for root in roots for line in _outline(root, spans, 0))
+
+    def points(self, name: str) -> list[Point]:
+        """Data points of a metric now, in the order of their first measurement."""
+        data = self._metrics.get_metrics_data()
+        if data is None:
+            return []
+        metrics = (m for r in data.resource_metrics for s in r.scope_metrics for m in s.metrics)
+        return [
+            _point(point) for metric in metrics if metric.name == name for point in metric.data.data_points
+        ]
+
+    def logs(self) -> list[ReadableLogRecord]:
+        """Log records in the order of their emission."""
+        return list(self._logs.get_finished_logs())
+
+    def clear(self) -> None:
+        """Forget finished spans and logs."""
+        self._spans.clear()
+        self._logs.clear()
+
+    def shutdown(self) -> None:
+        """Shut the providers down."""
+        self.tracer_provider.shutdown()
+        self.logger_provider.shutdown()
+        self.meter_provider.shutdown()
+
+
+@contextmanager
+def capture(*, is_strict: bool = True, sampler: Sampler = ALWAYS_ON) -> Generator[Capture]:
+    """Fresh providers, which are not made global; hand them to what is tested.
+
+    Faults of tickspan's own code are raised meanwhile, unless `is_strict` is False.
+    """
+    captured = Capture(sampler)
+    with strict(is_strict):
+        try:
+            yield captured
+        finally:
+            captured.shutdown()
+
+
+def _outline(span: RecordedSpan, spans: list[RecordedSpan], depth: int) -> Generator[str]:
+    yield "  " * depth + span.name
+    for child in spans:
+        if child.parent_id == span.span_id:
+            yield from _outline(child, spans, depth + 1)
+
+
+def _point(point: Any) -> Point:
+    count = getattr(point, "count", None)
+    return Point(dict(point.attributes or {}), point.sum if count is not None else point.value, count)
