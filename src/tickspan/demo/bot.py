@@ -89,18 +89,21 @@ class Bot:
         self.prices: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=config.average_over))
         self.open: set[str] = set()
         self.settled = asyncio.Event()
+        self.fills: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.early: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
 
     async def run(self) -> None:
         """Trade for the configured time, then wait for the last fills."""
         try:
             await self.prepare()
-            follower = asyncio.create_task(self.follow_fills())
+            helpers = [asyncio.create_task(self.follow_fills()), asyncio.create_task(self.book_fills())]
             await asyncio.gather(*(self.trade(symbol) for symbol in self.config.symbols))
-            await self.wait_for_fills(timeout_s=5)
-            follower.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await follower
+            await self.wait_for_fills(timeout_s=1)
+            for helper in helpers:
+                helper.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await helper
+            await self.reconcile()
         finally:
             await self.exchange.close()
             await self.cache.aclose()
@@ -144,10 +147,10 @@ class Bot:
         if abs(await self.position(symbol)) > limit["largest_position"]:
             return
         order = await self.exchange.create_order(symbol, "market", side, limit["amount"])
-        self.open.add(order["id"])
-        self.settled.clear()
         async with self.session.begin() as session:
             session.add(Order(id=order["id"], symbol=symbol, side=side, amount=limit["amount"]))
+        self.open.add(order["id"])
+        self.settled.clear()
         for fill in self.early.pop(order["id"], []):
             await self.book(fill)
 
@@ -170,13 +173,19 @@ class Bot:
             return float(total.scalar() or 0.0)
 
     async def follow_fills(self) -> None:
-        """Book each fill that the venue tells; one that is told before its order is known waits for it."""
+        """Queue each fill that the venue tells: who is not back in time misses the next one."""
         while True:
             for fill in await self.exchange.watch_my_trades():
-                if fill["order"] in self.open:
-                    await self.book(fill)
-                else:
-                    self.early[fill["order"]].append(fill)
+                self.fills.put_nowait(fill)
+
+    async def book_fills(self) -> None:
+        """Book queued fills; one that is told before its order is written down waits for it."""
+        while True:
+            fill = await self.fills.get()
+            if fill["order"] in self.open:
+                await self.book(fill)
+            else:
+                self.early[fill["order"]].append(fill)
 
     async def book(self, fill: dict[str, Any]) -> None:
         """Write one fill down; close its order when it is filled."""
@@ -185,7 +194,7 @@ class Bot:
         async with self.session.begin() as session:
             session.add(
                 Fill(
-                    id=f"{fill['symbol']}:{fill['id']}",
+                    id=self.fill_id(fill),
                     order_id=order_id,
                     symbol=fill["symbol"],
                     signed_amount=sign * fill["amount"],
@@ -211,6 +220,23 @@ class Bot:
         """Give open orders a moment to fill."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.settled.wait(), timeout_s if self.open else 0)
+
+    async def reconcile(self) -> None:
+        """Ask the venue for fills that its stream has not told."""
+        for symbol in self.config.symbols if self.open else ():
+            for fill in await self.exchange.fetch_my_trades(symbol):
+                if fill["order"] in self.open and not await self.is_booked(fill):
+                    await self.book(fill)
+
+    async def is_booked(self, fill: dict[str, Any]) -> bool:
+        """Whether a fill is written down."""
+        async with self.session() as session:
+            return await session.get(Fill, self.fill_id(fill)) is not None
+
+    @staticmethod
+    def fill_id(fill: dict[str, Any]) -> str:
+        """Trade ids are unique within one symbol."""
+        return f"{fill['symbol']}:{fill['id']}"
 
     def settle(self, order_id: str) -> None:
         """An order is filled: nobody waits for it any more."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from rich.console import Console, Group, RenderableType
@@ -14,7 +15,9 @@ from tickspan.demo.stage import Performance
 from tickspan.semconv import trading
 from tickspan.testing.decoding import ReceivedSpan, StatusCode
 
-BAR: Final = 44
+LABEL: Final = 40
+TIMING: Final = 22
+LEAST_BAR: Final = 12
 _COLOURS: Final = {
     "tickspan_ccxt": "cyan",
     "tickspan_sqlalchemy": "yellow",
@@ -27,7 +30,7 @@ def show(performance: Performance, console: Console) -> None:
     slowest = slowest_order(performance.spans)
     if slowest:
         console.print(Text("The slowest order, from its tick to its last fill", style="bold"))
-        console.print(waterfall(slowest))
+        console.print(waterfall(slowest, max(LEAST_BAR, min(console.width, 120) - LABEL - TIMING)))
     console.print(operations_table(performance.report))
     console.print(stages_table(performance.report))
     console.print(verdict(performance))
@@ -42,11 +45,29 @@ def slowest_order(spans: Sequence[ReceivedSpan]) -> list[ReceivedSpan]:
     return [span for span in spans if span.trace_id == slowest.trace_id]
 
 
-def waterfall(spans: Sequence[ReceivedSpan]) -> RenderableType:
-    """One line a span: indented name, a bar on the trace's time axis, start and duration in milliseconds."""
+def waterfall(spans: Sequence[ReceivedSpan], width: int) -> RenderableType:
+    """One line a span: indented name, a bar on the trace's time axis, start and duration in milliseconds.
+
+    `width` is that of the axis, in characters.
+    """
     start = min(span.start_ns for span in spans)
-    total = max(max(span.end_ns for span in spans) - start, 1)
-    return Group(*(_line(span, depth, start, total) for span, depth in in_tree_order(spans)))
+    axis = Axis(start, max(max(span.end_ns for span in spans) - start, 1), width)
+    return Group(*(_line(span, depth, axis) for span, depth in in_tree_order(spans)))
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A trace's time on `width` characters."""
+
+    start_ns: int
+    total_ns: int
+    width: int
+
+    def bar(self, span: ReceivedSpan) -> str:
+        """The span's place in time; at least one character, however short it was."""
+        left = min(round((span.start_ns - self.start_ns) / self.total_ns * self.width), self.width - 1)
+        length = max(1, round((span.end_ns - span.start_ns) / self.total_ns * self.width))
+        return (" " * left + "█" * length)[: self.width].ljust(self.width)
 
 
 def in_tree_order(spans: Sequence[ReceivedSpan]) -> Iterator[tuple[ReceivedSpan, int]]:
@@ -101,15 +122,13 @@ def verdict(performance: Performance) -> Text:
     return Text("\n").join([Text(line) for line in lines] + [closing])
 
 
-def _line(span: ReceivedSpan, depth: int, start: int, total: int) -> Text:
-    left = round((span.start_ns - start) / total * BAR)
-    width = max(1, round((span.end_ns - span.start_ns) / total * BAR))
-    bar = (" " * left + "█" * width)[:BAR].ljust(BAR)
-    failed = span.status.code is StatusCode.ERROR
-    label = f"{'  ' * depth}{span.name}"[:46].ljust(46)
-    timing = f"{_ms((span.start_ns - start) / 1e9):>9} {_ms((span.end_ns - span.start_ns) / 1e9):>9} ms"
-    style = "red" if failed else _COLOURS.get(span.scope, "white")
-    return Text.assemble(label, (bar, style), timing)
+def _line(span: ReceivedSpan, depth: int, axis: Axis) -> Text:
+    label = f"{'  ' * depth}{span.name}"
+    label = label if len(label) <= LABEL else label[: LABEL - 1] + "…"
+    start_s, duration_s = (span.start_ns - axis.start_ns) / 1e9, (span.end_ns - span.start_ns) / 1e9
+    style = "red" if span.status.code is StatusCode.ERROR else _COLOURS.get(span.scope, "white")
+    timing = f"{_ms(start_s):>9}{_ms(duration_s):>9} ms"
+    return Text.assemble(label.ljust(LABEL), (axis.bar(span), style), timing, overflow="crop", no_wrap=True)
 
 
 def _by_start(spans: Sequence[ReceivedSpan]) -> list[ReceivedSpan]:

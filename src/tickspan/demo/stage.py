@@ -25,7 +25,8 @@ from tickspan.testing.decoding import ReceivedSpan
 from tickspan.testing.otlp import OtlpServer
 from tickspan.testing.venue import Connect, Truth, fetch_truth
 
-SYMBOLS: Final = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
+AMOUNTS: Final = {"BTC/USDT": 0.01, "ETH/USDT": 0.1, "SOL/USDT": 1.0}
+"""What the bot trades, and how much of it at a time."""
 START_TIMEOUT_S: Final = 30.0
 STOP_TIMEOUT_S: Final = 60.0
 
@@ -78,7 +79,8 @@ def perform(plan: DemoPlan, tell: Callable[[Progress], None]) -> Performance:
             "exchange": venue.ccxt_config(),
             "database": database,
             "redis": redis_url,
-            "symbols": list(SYMBOLS),
+            "symbols": list(AMOUNTS),
+            "amounts": AMOUNTS,
             "seconds": plan.seconds,
         }
         path = folder / "bot.json"

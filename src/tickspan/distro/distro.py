@@ -11,6 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
+from opentelemetry.instrumentation.dependencies import DependencyConflictError
 from opentelemetry.instrumentation.distro import BaseDistro
 from opentelemetry.sdk._configuration import _BaseConfigurator
 
@@ -22,6 +23,7 @@ from tickspan.instrumentation import failure_of
 from tickspan.recording import diagnostics
 
 INSTRUMENTORS: Final = "opentelemetry_instrumentor"
+DISABLED: Final = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
 
 
 class TickspanDistro(BaseDistro):
@@ -47,6 +49,19 @@ class TickspanDistro(BaseDistro):
             diagnostics.setLevel("DEBUG")
         return cls.reading
 
+    def load_instrumentors(self) -> None:
+        """Switch on every installed instrumentor whose library is there, as upstream's launcher does.
+
+        Upstream's own loop tells a version conflict on stderr even for what is not going to run.
+        """
+        disabled = {name.strip() for name in os.environ.get(DISABLED, "").split(",")}
+        for group in ("opentelemetry_pre_instrument", INSTRUMENTORS, "opentelemetry_post_instrument"):
+            for entry_point in entry_points(group=group):
+                if group != INSTRUMENTORS:
+                    entry_point.load()()
+                elif not disabled & {entry_point.name, "*"}:
+                    self.load_instrumentor(entry_point)
+
     def load_instrumentor(self, entry_point: EntryPoint, **kwargs: Any) -> None:
         """Switch one instrumentor on, unless the other one for its library runs.
 
@@ -60,8 +75,8 @@ class TickspanDistro(BaseDistro):
         if entry_point.name.startswith("tickspan_"):
             kwargs["settings"] = member_settings(settings)
         try:
-            entry_point.load()().instrument(**kwargs)
-        except ModuleNotFoundError as error:
+            entry_point.load()().instrument(raise_exception_on_conflict=True, **kwargs)
+        except (DependencyConflictError, ModuleNotFoundError) as error:
             diagnostics.debug("instrumentor '%s' is off: %s", entry_point.name, error)
         except Exception as error:  # noqa: BLE001 - whatever a foreign instrumentor raises, the next one is to run
             diagnostics.warning(

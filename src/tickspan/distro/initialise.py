@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from opentelemetry.instrumentation.auto_instrumentation import _load
 from opentelemetry.instrumentation.version import __version__ as instrumentation_version
 
 from tickspan.config import Settings
@@ -46,7 +45,7 @@ def start_quietly() -> None:
         distro = TickspanDistro()
         distro.configure()
         process_pipeline(instrumentation_version).install()
-        _load._load_instrumentors(distro)  # noqa: SLF001 - upstream's loop over entry points, with its checks
+        distro.load_instrumentors()
     except Exception as error:  # noqa: BLE001 - a launcher's top: the program comes first
         diagnostics.error("not started: %s: %s", type(error).__name__, redact.text(str(error)))
 
@@ -57,5 +56,5 @@ def _start(config: Mapping[str, Any] | str | Path | None, service_name: str | No
     distro = TickspanDistro()
     distro.configure()
     process_pipeline(instrumentation_version).install()
-    _load._load_instrumentors(distro)  # noqa: SLF001 - upstream's loop over entry points, with its checks
+    distro.load_instrumentors()
     return settings
