@@ -89,20 +89,21 @@ class Bot:
         self.prices: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=config.average_over))
         self.open: set[str] = set()
         self.settled = asyncio.Event()
-        self.fills: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.bookings: list[asyncio.Task[None]] = []
+        self.books = asyncio.Lock()
         self.early: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
 
     async def run(self) -> None:
         """Trade for the configured time, then wait for the last fills."""
         try:
             await self.prepare()
-            helpers = [asyncio.create_task(self.follow_fills()), asyncio.create_task(self.book_fills())]
+            follower = asyncio.create_task(self.follow_fills())
             await asyncio.gather(*(self.trade(symbol) for symbol in self.config.symbols))
             await self.wait_for_fills(timeout_s=1)
-            for helper in helpers:
-                helper.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await helper
+            follower.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await follower
+            await asyncio.gather(*self.bookings)
             await self.reconcile()
         finally:
             await self.exchange.close()
@@ -173,25 +174,23 @@ class Bot:
             return float(total.scalar() or 0.0)
 
     async def follow_fills(self) -> None:
-        """Queue each fill that the venue tells: who is not back in time misses the next one."""
+        """Hand each fill that the venue tells to a task: who is not back in time misses the next one."""
         while True:
             for fill in await self.exchange.watch_my_trades():
-                self.fills.put_nowait(fill)
+                self.bookings.append(asyncio.create_task(self.note(fill)))
 
-    async def book_fills(self) -> None:
-        """Book queued fills; one that is told before its order is written down waits for it."""
-        while True:
-            fill = await self.fills.get()
-            if fill["order"] in self.open:
-                await self.book(fill)
-            else:
-                self.early[fill["order"]].append(fill)
+    async def note(self, fill: dict[str, Any]) -> None:
+        """Book a fill; one that is told before its order is written down waits for it."""
+        if fill["order"] in self.open:
+            await self.book(fill)
+        else:
+            self.early[fill["order"]].append(fill)
 
     async def book(self, fill: dict[str, Any]) -> None:
         """Write one fill down; close its order when it is filled."""
         sign = 1 if fill["side"] == "buy" else -1
         order_id = fill["order"]
-        async with self.session.begin() as session:
+        async with self.books, self.session.begin() as session:
             session.add(
                 Fill(
                     id=self.fill_id(fill),

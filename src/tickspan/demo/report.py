@@ -102,12 +102,15 @@ def build_report(
         (span.trace_id, str(span.attributes[trading.EXECUTION_ID])) for span in _with_execution(spans)
     }
     told = [traces.get(order.client_id, frozenset()) for order in truth.orders]
+    with_orders = frozenset[str]().union(*told)
     ended = ended_spans(metrics)
     return DemoReport(
         orders=len(truth.orders),
         orders_filled=sum(order.leaves_quantity == 0 for order in truth.orders),
-        order_traces=len(frozenset[str]().union(*told)),
-        triggering_ticks=sum(span.name == trading.SPAN_FEED_MESSAGE for span in spans),
+        order_traces=len(with_orders),
+        triggering_ticks=sum(
+            span.name == trading.SPAN_FEED_MESSAGE and span.trace_id in with_orders for span in spans
+        ),
         orders_with_one_trace=sum(len(trace_ids) == 1 for trace_ids in told),
         executions=len(truth.executions),
         executions_in_their_orders_trace=sum(

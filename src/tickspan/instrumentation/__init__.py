@@ -2,6 +2,7 @@
 
 from tickspan.instrumentation import redact
 from tickspan.instrumentation.active import ActiveOperation, DescribeError
+from tickspan.instrumentation.causes import add_cause
 from tickspan.instrumentation.faults import exception_attributes, failure_of, type_name
 from tickspan.instrumentation.hooks import when_imported
 from tickspan.instrumentation.instrumentor import Instrumentor
@@ -28,6 +29,7 @@ __all__ = [
     "Row",
     "Workbench",
     "Wrap",
+    "add_cause",
     "exception_attributes",
     "failure_of",
     "is_suppressed",

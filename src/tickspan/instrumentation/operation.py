@@ -19,7 +19,7 @@ SECONDS_FROM_10_US: Final = (
     *(round(digit * 10.0**power, 10) for power in range(-5, 2) for digit in (1, 2, 5)),
     100.0,
 )
-"""1-2-5 per decade, 10 µs to 100 s: the conventions' advice starts at milliseconds, a local Redis does not."""
+"""1-2-5 per decade, 10 µs to 100 s: the conventions advise milliseconds, a local Redis needs less."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from opentelemetry.metrics import Histogram, Meter
 from opentelemetry.trace import Tracer
 
 from tickspan.instrumentation.active import ActiveOperation, DescribeError
+from tickspan.instrumentation.causes import cause_of_root
 from tickspan.instrumentation.operation import Duration, Operation
 from tickspan.recording import Guard
 
@@ -77,6 +79,9 @@ class Workbench:
         start_time_ns: int | None = None,
     ) -> ActiveOperation:
         """Begin `operation`: its span is started and, if `is_current`, made current."""
+        cause = cause_of_root() if operation.parent is None else None
+        if cause is not None:
+            operation = replace(operation, parent=cause)
         span = self.tracer.start_span(
             operation.name,
             operation.parent,

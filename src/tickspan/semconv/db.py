@@ -17,3 +17,8 @@ DB_STORED_PROCEDURE_NAME: Final = "db.stored_procedure.name"
 DB_SYSTEM_NAME: Final = "db.system.name"
 
 DB_CLIENT_OPERATION_DURATION: Final = "db.client.operation.duration"
+
+TICKSPAN_DB_QUERY_FINGERPRINT: Final = "tickspan.db.query.fingerprint"
+TICKSPAN_DB_ROWS_AFFECTED: Final = "tickspan.db.rows_affected"
+TICKSPAN_DB_TRANSACTION_STATEMENTS: Final = "tickspan.db.transaction.statements"
+TICKSPAN_DB_TRANSACTION_WRITES: Final = "tickspan.db.transaction.writes"
