@@ -5,7 +5,7 @@ BIN := $(ENV)/bin
 DEMO_ENV := .venv-demo
 SECONDS ?= 10
 
-.PHONY: demo test check format bench bench-baseline check-upstream backends lock env clean
+.PHONY: demo test check format bench bench-baseline check-upstream backends reference lock env clean
 
 demo: ## see a trading bot explained, order by order
 	@$(PYTHON) scripts/environment.py $(DEMO_ENV) requirements-demo.lock
@@ -35,6 +35,9 @@ check-upstream: env ## the SDK's own test suite with our providers swapped in
 
 backends: env ## install and build the servers that tests use
 	@TICKSPAN_TEST_INSTALL=1 $(BIN)/python scripts/backends.py
+
+reference: env ## write the reference pages that come from code
+	@$(BIN)/python scripts/reference.py
 
 lock: ## needs uv; writes the lock files without addresses
 	uv lock --quiet

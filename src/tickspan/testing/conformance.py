@@ -82,7 +82,8 @@ class InstrumentorConformance:
         module, name = self.instrumentor.__module__, self.instrumentor.__name__
         program = (
             f"import sys; from {module} import {name} as I; "
-            f"I().instrument(skip_dep_check=True); print([name for name in {libraries!r} if name in sys.modules])"
+            "I().instrument(skip_dep_check=True); "
+            f"print([name for name in {libraries!r} if name in sys.modules])"
         )
         result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)  # noqa: S603
         assert (result.stdout, result.stderr) == ("[]\n", "")
