@@ -1,0 +1,18 @@
+"""The instrumentor of redis-py."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from tickspan.instrumentation import Instrumentor, Row
+
+from tickspan_redis.patches import PATCHES
+
+
+class RedisInstrumentor(Instrumentor):
+    """Commands, pipelines and transactions of redis-py 5 to 8 as spans, without keys or values."""
+
+    scope: ClassVar[str] = "tickspan_redis"
+    version: ClassVar[str] = "0.1.0"
+    dependencies: ClassVar[tuple[str, ...]] = ("redis >= 5, < 9",)
+    rows: ClassVar[tuple[Row, ...]] = PATCHES
