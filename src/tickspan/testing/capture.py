@@ -21,6 +21,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler
 
 from tickspan.providers import LoggerProvider, MeterProvider, TracerProvider
 from tickspan.recording import strict
+from tickspan.semconv.common import SERVICE_NAME
 
 EPOCH_NS: Final = 1_700_000_000_000_000_000
 """Where a fake clock starts."""
@@ -119,7 +120,7 @@ class Capture:
         self._spans = InMemorySpanExporter()
         self._logs = InMemoryLogRecordExporter()
         self._metrics = InMemoryMetricReader()
-        resource = Resource({"service.name": "test"})
+        resource = Resource({SERVICE_NAME: "test"})
         self.meter_provider = MeterProvider(
             [self._metrics], resource, exemplar_filter=AlwaysOffExemplarFilter(), shutdown_on_exit=False
         )

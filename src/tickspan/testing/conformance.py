@@ -85,7 +85,24 @@ class InstrumentorConformance:
             "I().instrument(skip_dep_check=True); "
             f"print([name for name in {libraries!r} if name in sys.modules])"
         )
-        result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)  # noqa: S603
+        command = [sys.executable, "-c", program]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - ourselves
+        assert (result.stdout, result.stderr) == ("[]\n", "")
+
+    def test_an_instrumentor_that_is_on_before_the_import_applies_every_row(self) -> None:
+        """As under a launcher: no row fails, and each undoes what it did."""
+        modules = sorted({row.module for row in self.instrumentor.rows})
+        module, name = self.instrumentor.__module__, self.instrumentor.__name__
+        program = (
+            f"import importlib, sys; from {module} import {name} as I; "
+            "instrumentor = I(); instrumentor.instrument(skip_dep_check=True)\n"
+            f"for name in {modules!r}:\n"
+            "    try: importlib.import_module(name)\n"
+            "    except ModuleNotFoundError: pass\n"
+            "print([hook for hook in instrumentor.statistics() if hook.errors]); instrumentor.uninstrument()"
+        )
+        command = [sys.executable, "-c", program]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - ourselves
         assert (result.stdout, result.stderr) == ("[]\n", "")
 
     def test_every_row_finds_its_target_and_undo_restores_the_very_same_objects(

@@ -1,13 +1,17 @@
-"""pytest fixtures: `telemetry`, and what `--tickspan-strict` or `tickspan_strict = true` turns on."""
+"""The pytest plugin: fixtures `telemetry` and `venue`; strict mode where `tickspan_strict = true` asks for it."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tickspan.recording import strict
 from tickspan.testing.capture import Capture, capture
+
+if TYPE_CHECKING:
+    from tickspan.testing.venue import VenueSimulator
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -22,6 +26,17 @@ def telemetry(request: pytest.FixtureRequest) -> Generator[Capture]:
     """Providers with counted ids and a fake clock; see `tickspan.testing.capture`."""
     with capture(is_strict=request.config.getini("tickspan_strict")) as captured:
         yield captured
+
+
+@pytest.fixture
+def venue(request: pytest.FixtureRequest) -> Generator[VenueSimulator]:
+    """A running `VenueSimulator`. `@pytest.mark.parametrize("venue", [Behaviour(...)], indirect=True)`."""
+    from tickspan.testing.venue import Behaviour, VenueSimulator  # brings aiohttp, which only its users have
+
+    behaviour = getattr(request, "param", None)
+    assert behaviour is None or isinstance(behaviour, Behaviour)
+    with VenueSimulator(seed=7, behaviour=behaviour) as simulator:
+        yield simulator
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,118 @@
+"""Fixtures for every test folder: real servers, found or installed, and a word when one is missing."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(
+    0, str(Path(__file__).parent)
+)  # importlib mode adds nothing; `make backends` runs the same module
+
+from scripts import backends, servers
+
+_BACKEND_OF_FIXTURE: Mapping[str, str] = {
+    "otelcol": "otelcol",
+    "redis_server": "redis-server",
+    "postgresql_server": "postgresql",
+}
+
+
+@dataclass(slots=True)
+class _Session:
+    """What this session asked for, what it found, and which servers it runs."""
+
+    findings: dict[str, backends.Finding] = field(default_factory=dict[str, backends.Finding])
+    running: dict[str, servers.Server] = field(default_factory=dict[str, servers.Server])
+
+    def ask(self, name: str) -> backends.Finding:
+        if name not in self.findings:
+            self.findings[name] = backends.backend(name)
+        return self.findings[name]
+
+    def require(self, name: str) -> backends.Backend:
+        """The back end; a visible skip without it, or a failure when TICKSPAN_TEST_REQUIRE=all."""
+        found = self.ask(name)
+        if isinstance(found, backends.Backend):
+            return found
+        if os.environ.get("TICKSPAN_TEST_REQUIRE") == "all":
+            pytest.fail(f"{found} (TICKSPAN_TEST_REQUIRE=all)", pytrace=False)
+        pytest.skip(str(found))
+
+
+_SESSION = pytest.StashKey[_Session]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start with nothing asked for."""
+    config.stash[_SESSION] = _Session()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Find, and if asked for install, before the first test: a build takes longer than any test may."""
+    if session.config.option.collectonly:
+        return
+    wanted = {name for item in session.items for name in _fixtures(item)}
+    for fixture, name in _BACKEND_OF_FIXTURE.items():
+        if fixture in wanted:
+            session.config.stash[_SESSION].ask(name)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """One line about the back ends that this session asked for."""
+    findings = config.stash[_SESSION].findings
+    gone = tuple(
+        f"Skipped: {finding}" for finding in findings.values() if isinstance(finding, backends.Missing)
+    )
+    reports = [
+        report for report in terminalreporter.getreports("skipped") if isinstance(report.longrepr, tuple)
+    ]
+    skipped = sum(report.longrepr[2] in gone for report in reports)
+    if findings:
+        terminalreporter.write_line(
+            backends.describe(list(findings.values()), skipped), yellow=bool(gone), bold=bool(gone)
+        )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test shows the end of the logs of the servers it used."""
+    report = yield
+    if report.failed:
+        for fixture, server in item.config.stash[_SESSION].running.items():
+            if fixture in _fixtures(item):
+                report.sections.append((f"log of {fixture}", server.log_tail()))
+    return report
+
+
+def _fixtures(item: pytest.Item) -> list[str]:
+    return item.fixturenames if isinstance(item, pytest.Function) else []
+
+
+@pytest.fixture(scope="session")
+def otelcol(request: pytest.FixtureRequest) -> Path:
+    """An OpenTelemetry Collector with the components of `collector-config/manifest.yaml`."""
+    return request.config.stash[_SESSION].require("otelcol").executable
+
+
+@pytest.fixture(scope="session")
+def redis_server(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a Redis server that this session has for itself; each test sees to its own keys."""
+    session = request.config.stash[_SESSION]
+    with servers.redis_server(session.require("redis-server").executable) as server:
+        session.running["redis_server"] = server
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of an empty database of this session, `postgresql://postgres@127.0.0.1:…/postgres`."""
+    session = request.config.stash[_SESSION]
+    with servers.postgresql_server(session.require("postgresql").executable) as server:
+        session.running["postgresql_server"] = server
+        yield server.url

@@ -1,0 +1,86 @@
+"""Collector: an OpenTelemetry Collector that runs for one test."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tickspan.testing.decoding import Telemetry, read_json_lines
+
+from .servers import Server, free_port, log_tail, running
+
+CONFIGURATIONS = Path(__file__).resolve().parent.parent / "collector-config"
+
+_READY = "Everything is ready."
+_POLL_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Collector:
+    """A running collector.
+
+    Attributes:
+        server: its log and pid; the URL is that of its OTLP/HTTP receiver.
+        grpc_endpoint: of its OTLP/gRPC receiver.
+        output: the file that it writes to, when its configuration has a `file` exporter.
+    """
+
+    server: Server
+    grpc_endpoint: str
+    output: Path
+
+    @property
+    def endpoint(self) -> str:
+        """For `OTEL_EXPORTER_OTLP_ENDPOINT`."""
+        return self.server.url
+
+    def wait_for(self, predicate: Callable[[Telemetry], bool], timeout_s: float = 20.0) -> Telemetry:
+        """What its file holds as soon as `predicate` holds of it.
+
+        Raises:
+            TimeoutError: with what came, and the end of the collector's log.
+        """
+        deadline = time.monotonic() + timeout_s
+        while not predicate(telemetry := read_json_lines(self.output)):
+            if time.monotonic() > deadline:
+                raise TimeoutError(self._describe(telemetry, timeout_s))
+            time.sleep(_POLL_S)
+        return telemetry
+
+    def _describe(self, telemetry: Telemetry, timeout_s: float) -> str:
+        counts = f"{len(telemetry.spans)} spans, {len(telemetry.metrics)} metrics, {len(telemetry.logs)} logs"
+        return f"after {timeout_s:g} s the collector wrote {counts}\n{self.server.log_tail()}"
+
+
+@contextmanager
+def running_collector(
+    executable: Path, configuration: Path, folder: Path, environment: Mapping[str, str] | None = None
+) -> Generator[Collector]:
+    """Start a collector and wait until it says that everything is ready.
+
+    Args:
+        executable: the collector.
+        configuration: its file; ports, storage and output are given by `TICKSPAN_COLLECTOR_*` variables.
+        folder: for its log, storage and output; a second start with it goes on where the first ended.
+        environment: further variables.
+
+    Raises:
+        ServerError: it did not become ready; with the end of its log.
+    """
+    ports = {name: str(free_port()) for name in ("HTTP", "GRPC", "HEALTH", "METRICS")}
+    settings = {
+        **os.environ,
+        **{f"TICKSPAN_COLLECTOR_{name}_PORT": port for name, port in ports.items()},
+        "TICKSPAN_COLLECTOR_STORAGE": str(folder / "storage"),
+        "TICKSPAN_COLLECTOR_OUTPUT": str(folder / "otlp.jsonl"),
+        **(environment or {}),
+    }
+    log = folder / "collector.log"
+    command = [executable, "--config", configuration]
+    with running(command, log=log, is_ready=lambda: _READY in log_tail(log), environment=settings) as process:
+        server = Server(f"http://127.0.0.1:{ports['HTTP']}", log, process.pid)
+        yield Collector(server, f"http://127.0.0.1:{ports['GRPC']}", folder / "otlp.jsonl")

@@ -1,0 +1,119 @@
+"""Members' tests against other versions of the libraries they instrument.
+
+Each generation is one version, installed without its dependencies into `.generations/<name>` and laid over
+the environment by PYTHONPATH; all else stays what it is. `python scripts/generations.py run` runs them all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+_ROOT: Final = Path(__file__).resolve().parent.parent
+_FOLDER: Final = _ROOT / ".generations"
+_INSTALLED: Final = ".installed"
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One version of a library, and the member whose tests it runs."""
+
+    name: str
+    requirement: str
+    member: str
+
+    @property
+    def folder(self) -> Path:
+        """Where it is installed."""
+        return _FOLDER / self.name
+
+    @property
+    def tests(self) -> Path:
+        """The member's tests."""
+        return _ROOT / "instrumentors" / self.member / "tests"
+
+
+GENERATIONS: Final = (
+    Generation("sqlalchemy-1.4", "sqlalchemy==1.4.54", "tickspan-sqlalchemy"),
+    Generation("sqlalchemy-2.0", "sqlalchemy==2.0.58", "tickspan-sqlalchemy"),
+    Generation("redis-5", "redis==5.0.8", "tickspan-redis"),
+    Generation("redis-6", "redis==6.4.0", "tickspan-redis"),
+    Generation("redis-7", "redis==7.4.0", "tickspan-redis"),
+)
+
+
+class GenerationError(Exception):
+    """A generation cannot be installed; the message says what to do."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status: 0 when every generation passed, 1 when one failed, 2 when one could not be installed."""
+    options, pytest_arguments = _parser().parse_known_args(arguments)
+    chosen = [one for one in GENERATIONS if options.only in (None, one.name)]
+    if options.verb == "list":
+        print("\n".join(f"{one.name:16} {one.requirement:20} {one.member}" for one in chosen))
+        return 0
+    try:
+        for one in chosen:
+            _install(one)
+    except GenerationError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if options.verb == "install":
+        return 0
+    outcomes = [(one, _run_tests(one, pytest_arguments)) for one in chosen]
+    for one, status in outcomes:
+        print(
+            f"generation {one.name}: {'passed' if status == 0 else f'FAILED (pytest exit status {status})'}"
+        )
+    return int(any(status for _, status in outcomes))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, epilog="Further arguments go to pytest.")
+    parser.add_argument("verb", choices=("run", "install", "list"))
+    parser.add_argument("--only", choices=[one.name for one in GENERATIONS], help="one generation")
+    return parser
+
+
+def _install(generation: Generation) -> None:
+    """Install what is not there yet; a half-finished folder is made anew."""
+    mark = generation.folder / _INSTALLED
+    if mark.exists() and mark.read_text() == generation.requirement:
+        return
+    shutil.rmtree(generation.folder, ignore_errors=True)
+    command = [*_installer(), "--no-deps", "--target", str(generation.folder), generation.requirement]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise GenerationError(f"{' '.join(command)} failed:\n{done.stderr}")
+    mark.write_text(generation.requirement)
+
+
+def _installer() -> list[str]:
+    uv = shutil.which("uv")
+    if uv is not None:
+        return [uv, "pip", "install", "--quiet", "--python", sys.executable]
+    if find_spec("pip") is not None:
+        return [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    raise GenerationError(f"expected uv on PATH or pip in {sys.executable}: install one of them")
+
+
+def _run_tests(generation: Generation, pytest_arguments: Sequence[str]) -> int:
+    print(f"--- {generation.name}: {generation.requirement}", flush=True)
+    overlay = os.pathsep.join(filter(None, (str(generation.folder), os.environ.get("PYTHONPATH"))))
+    command = [sys.executable, "-m", "pytest", "-q", str(generation.tests), *pytest_arguments]
+    return subprocess.run(
+        command, check=False, cwd=_ROOT, env={**os.environ, "PYTHONPATH": overlay}
+    ).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
