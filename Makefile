@@ -5,7 +5,7 @@ BIN := $(ENV)/bin
 DEMO_ENV := .venv-demo
 SECONDS ?= 10
 
-.PHONY: demo test check format bench bench-baseline check-upstream backends reference lock env clean
+.PHONY: demo test check format bench bench-baseline check-upstream generations backends reference lock env clean
 
 demo: ## see a trading bot explained, order by order
 	@$(PYTHON) scripts/environment.py $(DEMO_ENV) requirements-demo.lock
@@ -29,6 +29,9 @@ bench: env ## ours beside the peers, ratios in one run
 
 bench-baseline: env ## the same bot under stock OpenTelemetry and under ours
 	@$(BIN)/python benchmarks/baseline/compare.py
+
+generations: env ## members against older generations of their libraries
+	@$(BIN)/python scripts/generations.py run
 
 check-upstream: env ## the SDK's own test suite with our providers swapped in
 	@$(BIN)/python scripts/check_upstream.py

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,19 @@ _SESSION = pytest.StashKey[_Session]()
 def pytest_configure(config: pytest.Config) -> None:
     """Start with nothing asked for."""
     config.stash[_SESSION] = _Session()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out tests for another version of a library: they run where that version is installed."""
+    others = [item for item in items if not all(_fits(mark) for mark in item.iter_markers("library"))]
+    if others:
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
+
+
+def _fits(mark: pytest.Mark) -> bool:
+    installed = tuple(int(part) for part in version(mark.args[0]).split(".")[:2])
+    return mark.kwargs.get("at_least", (0,)) <= installed < mark.kwargs.get("below", (10_000,))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -3,7 +3,7 @@
 from tickspan.instrumentation import redact
 from tickspan.instrumentation.active import ActiveOperation, DescribeError
 from tickspan.instrumentation.causes import add_cause
-from tickspan.instrumentation.faults import exception_attributes, failure_of, type_name
+from tickspan.instrumentation.faults import exception_attributes, exception_message, failure_of, type_name
 from tickspan.instrumentation.hooks import when_imported
 from tickspan.instrumentation.instrumentor import Instrumentor
 from tickspan.instrumentation.operation import Attributes, Duration, Failure, Operation
@@ -31,6 +31,7 @@ __all__ = [
     "Wrap",
     "add_cause",
     "exception_attributes",
+    "exception_message",
     "failure_of",
     "is_suppressed",
     "redact",

@@ -78,15 +78,14 @@ class ActiveOperation:
 
     def release(self) -> None:
         """Stop being current; the span goes on."""
-        token, self._token = self._token, None
-        if token is None:
+        if self._token is None:
             return
         try:
-            # `opentelemetry.context.detach` logs a traceback when a generator is closed from another
-            # context; nothing is current there, so there is nothing to restore.
-            otel_context._RUNTIME_CONTEXT.detach(token)  # noqa: SLF001
-        except ValueError:
+            # `opentelemetry.context.detach` would log a traceback here.
+            otel_context._RUNTIME_CONTEXT.detach(self._token)  # noqa: SLF001
+        except ValueError:  # another context or thread than the one that made it current, which releases it
             return
+        self._token = None
 
     def succeed(self, attributes: Attributes = NO_ATTRIBUTES, *, end_time_ns: int | None = None) -> None:
         """End the operation as done, with what became known of it."""
@@ -110,7 +109,7 @@ class ActiveOperation:
             return
         self._is_over = True
         self.release()
-        self._guard.own(self._end, attributes, failure, end_time_ns, default=None)
+        self._guard.closing(self._end, attributes, failure, end_time_ns, default=None)
 
     def _end(self, attributes: Attributes, failure: Failure | None, end_time_ns: int | None) -> None:
         if attributes:

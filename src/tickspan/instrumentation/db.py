@@ -195,8 +195,9 @@ def start_statement(
 ) -> ActiveStatement:
     """Begin the execution of `sql`; its span is current until `executed`."""
     statement = operations.statement(sql)
+    histogram = bench.histogram(DURATION)
     active = bench.start(operations.execution(statement, batch_size), describe_error=describe_error)
-    return ActiveStatement(active, statement, bench.histogram(DURATION))
+    return ActiveStatement(active, statement, histogram)
 
 
 def describe_error(error: BaseException) -> Failure:
@@ -224,7 +225,9 @@ def _status_code(error: BaseException) -> str | None:
         code = getattr(error, name, None)
         if isinstance(code, str) and code:
             return code
-    number = getattr(error, "errno", None) if not isinstance(error, OSError) else None
+    if isinstance(error, OSError):
+        return None  # its number is the operating system's
+    number = getattr(error, "errno", None)
     first = error.args[0] if error.args else None
     for code in (number, first):
         if isinstance(code, int) and not isinstance(code, bool) and code > 0:

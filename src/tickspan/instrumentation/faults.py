@@ -20,7 +20,7 @@ def exception_attributes(error: BaseException, message: str | None = None) -> di
     `message` replaces the exception's own text where the caller knows what of it is safe. Source lines
     are never read: literals in source are secrets, and reading files costs a hundred times the frames.
     """
-    text = message if message is not None else redact.text(_message(error))
+    text = message if message is not None else redact.text(exception_message(error))
     attributes: dict[str, AttributeValue] = {
         EXCEPTION_TYPE: type_name(error),
         EXCEPTION_STACKTRACE: stack_text(error.__traceback__),
@@ -54,7 +54,8 @@ def stack_text(traceback: TracebackType | None) -> str:
     return "\n".join(frames)
 
 
-def _message(error: BaseException) -> str:
+def exception_message(error: BaseException) -> str:
+    """What the exception says, not scrubbed; nothing where its `__str__` raises."""
     try:
         return clean_text(str(error))
     except Exception:  # noqa: BLE001 - a raising `__str__` is the exception's own business

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
-from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, Final
 
@@ -17,49 +16,53 @@ _lock: Final = threading.RLock()
 _pending: Final[dict[str, list[Action]]] = {}
 
 
-class _Finder(MetaPathFinder):
-    """Finds nothing itself: it asks the others, and makes the loader they name call our actions afterwards.
+class _WatchedSpec(ModuleSpec):
+    """The spec of a module that is being imported, until the import system says that it has been.
 
-    It stands on `sys.meta_path` only while actions are pending. The loader keeps its class and identity;
-    its `exec_module` is shadowed on the instance for the one import.
+    It says so on the spec, whatever the loader is: no loader is replaced, wrapped or touched. The actions run
+    before other threads, which wait for that sign, can use the module.
     """
 
-    def __init__(self) -> None:
-        self._asked = threading.local()
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "_initializing" and not value:
+            object.__setattr__(self, "__class__", ModuleSpec)
+            _run(self.name)
+        object.__setattr__(self, name, value)  # `super()` refuses once the class is another
+
+
+class _Finder(MetaPathFinder):
+    """Finds nothing itself: it asks the others, and watches what they found.
+
+    It stands on `sys.meta_path` only while actions are pending.
+    """
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        del path, target
-        if fullname not in _pending or getattr(self._asked, "name", None) == fullname:
+        if fullname not in _pending:
             return None
-        before, self._asked.name = getattr(self._asked, "name", None), fullname
-        try:
-            spec = find_spec(fullname)
-        finally:
-            self._asked.name = before
-        if spec is not None and spec.loader is not None:
-            _shadow_exec(spec.loader, fullname)
-        return spec
+        for finder in tuple(sys.meta_path):
+            spec = None if finder is self else finder.find_spec(fullname, path, target)
+            if spec is not None:
+                _watch(spec)
+                return spec
+        return None
 
 
 _finder: Final = _Finder()
 
 
-def _shadow_exec(loader: Any, fullname: str) -> None:
-    execute = loader.exec_module
-
-    def exec_module(module: ModuleType) -> None:
-        del loader.exec_module
-        execute(module)
-        _run(fullname, module)
-
-    loader.exec_module = exec_module
+def _watch(spec: ModuleSpec) -> None:
+    if type(spec) is ModuleSpec:
+        spec.__class__ = _WatchedSpec
 
 
-def _run(fullname: str, module: ModuleType) -> None:
+def _run(name: str) -> None:
+    module = sys.modules.get(name)
+    if module is None:  # its import failed: the next attempt may not
+        return
     with _lock:
-        actions = _pending.pop(fullname, [])
+        actions = _pending.pop(name, [])
         _leave_if_idle()
     for action in actions:
         action(module)
@@ -67,7 +70,8 @@ def _run(fullname: str, module: ModuleType) -> None:
 
 def _leave_if_idle() -> None:
     if not _pending and _finder in sys.meta_path:
-        sys.meta_path.remove(_finder)
+        # A new list: another thread may be walking the old one, and would skip a finder.
+        sys.meta_path = [finder for finder in sys.meta_path if finder is not _finder]
 
 
 def when_imported(name: str, action: Action) -> Callable[[], None]:
@@ -76,19 +80,21 @@ def when_imported(name: str, action: Action) -> Callable[[], None]:
     `action` must not raise. Returns a function that cancels a pending action.
     """
     with _lock:
-        module = sys.modules.get(name)
-        if module is None or _is_being_imported(module):
-            _pending.setdefault(name, []).append(action)
-            if _finder not in sys.meta_path:
-                sys.meta_path.insert(0, _finder)
-            return lambda: _cancel(name, action)
-    action(module)
-    return lambda: None
+        _pending.setdefault(name, []).append(action)
+        if _finder not in sys.meta_path:
+            sys.meta_path.insert(0, _finder)
+    module = sys.modules.get(name)
+    if module is not None and not _is_being_imported(module):
+        _run(name)
+    return lambda: _cancel(name, action)
 
 
 def _is_being_imported(module: ModuleType) -> bool:
+    """Whether the import is under way, in this or another thread; if so, its end is watched."""
     spec = getattr(module, "__spec__", None)
-    return bool(getattr(spec, "_initializing", False))
+    if spec is not None and getattr(spec, "_initializing", False):
+        _watch(spec)
+    return bool(getattr(spec, "_initializing", False))  # asked again: it may have ended meanwhile
 
 
 def _cancel(name: str, action: Action) -> None:

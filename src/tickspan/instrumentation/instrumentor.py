@@ -31,6 +31,10 @@ class Instrumentor(BaseInstrumentor):
     _bench: Workbench | None = None
     _cancel: tuple[Callable[[], None], ...] = ()
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._instance = None  # the base keeps one instance a class, and a subclass would inherit its parent's
+
     def instrumentation_dependencies(self) -> Collection[str]:
         """Requirement strings of the instrumented library."""
         return self.dependencies

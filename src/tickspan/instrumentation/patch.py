@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
@@ -11,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 from tickspan.instrumentation.active import ActiveOperation, DescribeError
 from tickspan.instrumentation.operation import NO_ATTRIBUTES, Attributes, Duration, Operation
 from tickspan.instrumentation.suppression import is_suppressed
-from tickspan.instrumentation.workbench import Workbench
+from tickspan.instrumentation.workbench import Workbench, takes_instance
 from tickspan.instrumentation.wrapping import wrapped
 
 Describe = Callable[[Any, tuple[Any, ...], Mapping[str, Any]], Operation | None]
@@ -73,16 +72,14 @@ class Patch:
         """Wrap the target; a missing one is a fault unless `optional`."""
         place = found(self, module)
         if place is not None:
-            takes_instance = _takes_instance(*place)
-            bench.replace(
-                *place, lambda original: self._around(original, bench, takes_instance=takes_instance)
-            )
+            is_method = takes_instance(*place)
+            bench.replace(*place, lambda original: self._around(original, bench, is_method=is_method))
 
-    def _around(self, original: Any, bench: Workbench, *, takes_instance: bool) -> Any:
+    def _around(self, original: Any, bench: Workbench, *, is_method: bool) -> Any:
         guard = bench.guard(f"{self.module}:{self.target}")
 
         def decide(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> ActiveOperation | None:
-            instance, rest = (args[0], args[1:]) if takes_instance and args else (None, args)
+            instance, rest = (args[0], args[1:]) if is_method and args else (None, args)
             operation = self.describe(instance, rest, kwargs)
             if operation is None:
                 return None
@@ -129,8 +126,3 @@ def found(row: _Targeted, module: ModuleType) -> tuple[Any, str] | None:
     if row.optional:
         return None
     raise MissingTargetError(f"{row.module} has no {row.target}: is this version of the library supported?")
-
-
-def _takes_instance(owner: Any, name: str) -> bool:
-    """Whether the first argument is `self` or `cls`: true of what stands in a class and is not static."""
-    return isinstance(owner, type) and not isinstance(inspect.getattr_static(owner, name), staticmethod)

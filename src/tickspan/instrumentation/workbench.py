@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -57,16 +58,16 @@ class Workbench:
         removed again. If someone has replaced ours meanwhile, theirs stays.
         """
         raw = vars(owner).get(name, _ABSENT)
-        original = getattr(owner, name) if raw is _ABSENT else raw
-        replacement = _rewrapped(original, make)
+        replacement = _rewrapped(owner, _inherited(owner, name) if raw is _ABSENT else raw, make)
         setattr(owner, name, replacement)
         self._undo.append(lambda: _put_back(owner, name, replacement, raw))
 
     def undo(self) -> None:
-        """Take everything back, in reverse order."""
+        """Take everything back, in reverse order; one that fails does not keep the others."""
         self.is_active = False
+        guard = self.guard("undo")
         while self._undo:
-            self._undo.pop()()
+            guard.closing(self._undo.pop(), default=None)
 
     def start(
         self,
@@ -117,10 +118,30 @@ class Workbench:
         return known
 
 
-def _rewrapped(original: Any, make: Callable[[Any], Any]) -> Any:
-    if isinstance(original, staticmethod | classmethod):
-        return type(original)(make(original.__func__))
-    return make(original)
+def takes_instance(owner: Any, name: str) -> bool:
+    """Whether a function at `owner.name` gets `self` or `cls` as its first argument."""
+    return isinstance(owner, type) and _binds(_static(owner, name))
+
+
+def _rewrapped(owner: Any, raw: Any, make: Callable[[Any], Any]) -> Any:
+    """What binds as `raw` does: a replacement is a function, which would become a method in a class."""
+    if isinstance(raw, staticmethod | classmethod):
+        return type(raw)(make(raw.__func__))
+    return staticmethod(make(raw)) if isinstance(owner, type) and not _binds(raw) else make(raw)
+
+
+def _binds(raw: Any) -> bool:
+    return hasattr(type(raw), "__get__") and not isinstance(raw, staticmethod)
+
+
+def _inherited(owner: Any, name: str) -> Any:
+    """What a class finds for `name`, before binding; of a module or an object, the bound thing."""
+    return _static(owner, name) if isinstance(owner, type) else getattr(owner, name)
+
+
+def _static(owner: type, name: str) -> Any:
+    found = inspect.getattr_static(owner, name, _ABSENT)
+    return getattr(owner, name) if found is _ABSENT else found
 
 
 def _put_back(owner: Any, name: str, replacement: Any, raw: Any) -> None:

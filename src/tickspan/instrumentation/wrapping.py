@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,20 +36,29 @@ class CallbackParameter:
             raise ValueError(f"callback: expected a parameter of {original!r}, one of {names}, got {name!r}")
         return CallbackParameter(name, names.index(name))
 
+    def found(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """The callback of this call; None if it has none."""
+        given = args[self.position] if self.position < len(args) else kwargs.get(self.name)
+        return given if callable(given) else None
+
     def replaced(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], make: Callable[[Any], Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
-        """Arguments with the callback wrapped by `make`; None if this call has none."""
-        if callable(kwargs.get(self.name)):
-            return args, {**kwargs, self.name: make(kwargs[self.name])}
-        if self.position < len(args) and callable(args[self.position]):
-            head, tail = args[: self.position], args[self.position + 1 :]
-            return (*head, make(args[self.position]), *tail), kwargs
-        return None
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], callback: Any
+    ) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+        """The arguments with `callback` in place of the one found."""
+        if self.position >= len(args):
+            return args, {**kwargs, self.name: callback}
+        return (*args[: self.position], callback, *args[self.position + 1 :]), kwargs
 
 
 def wrapped(original: Any, begin: Begin, finish: Finish, callback: str | None = None) -> Any:
-    """`original` with an operation around each call, of the same kind of callable as it was."""
+    """`original` with an operation around each call, of the same kind of callable as it was.
+
+    Raises:
+        TypeError: `original` cannot be called, as a property cannot.
+        ValueError: `original` has no parameter `callback`.
+    """
+    if not callable(original):
+        raise TypeError(f"expected a function or method to wrap, got {original!r}")
     if callback is not None:
         return _with_callback(original, begin, finish, CallbackParameter.of(original, callback))
     if inspect.isasyncgenfunction(original):
@@ -72,7 +81,7 @@ def _plain(original: Any, begin: Begin, finish: Finish) -> Any:
         except BaseException as error:
             active.fail(error)
             raise
-        if inspect.iscoroutine(result):
+        if issubclass(type(result), Coroutine):  # also those of compiled libraries
             active.release()
             return _awaited(result, active, finish)
         finish(active, result)
@@ -127,16 +136,15 @@ def _stepped(
         except StopIteration as stop:
             finish(active, stop.value)
             return stop.value
+        except GeneratorExit:  # closed by its consumer, who had enough
+            finish(active, None)
+            raise
         except BaseException as error:
             active.fail(error)
             raise
         active.release()
         try:
             sent = yield item
-        except GeneratorExit:
-            generator.close()
-            finish(active, None)
-            raise
         except BaseException as error:  # noqa: BLE001 - thrown in by the consumer, handed on below
             step = functools.partial(generator.throw, error)
         else:
@@ -158,11 +166,6 @@ def _async_generator(original: Any, begin: Begin, finish: Finish) -> Any:
                 return
             try:
                 sent = yield item
-            except GeneratorExit:
-                await generator.aclose()
-                if active is not None:
-                    finish(active, None)
-                raise
             except BaseException as error:  # noqa: BLE001 - thrown in by the consumer, handed on
                 step = functools.partial(generator.athrow, error)
             else:
@@ -178,7 +181,7 @@ async def _step(step: Callable[[], Awaitable[Any]], active: ActiveOperation | No
     active.resume()
     try:
         item = await step()
-    except StopAsyncIteration:
+    except (StopAsyncIteration, GeneratorExit):  # exhausted, or closed by its consumer, who had enough
         finish(active, None)
         raise
     except BaseException as error:
@@ -189,32 +192,39 @@ async def _step(step: Callable[[], Awaitable[Any]], active: ActiveOperation | No
 
 
 def _with_callback(original: Any, begin: Begin, finish: Finish, parameter: CallbackParameter) -> Any:
+    without_callback = wrapped(original, begin, finish)
+
     @functools.wraps(original)
     def call(*args: Any, **kwargs: Any) -> Any:
+        callback = parameter.found(args, kwargs)
+        if callback is None:
+            return without_callback(*args, **kwargs)
         active = begin(args, kwargs)
         if active is None:
             return original(*args, **kwargs)
-        told = parameter.replaced(args, kwargs, functools.partial(_ending, active, finish))
-        if told is not None:
-            args, kwargs = told
+        told_args, told_kwargs = parameter.replaced(args, kwargs, _ending(active, finish, callback))
         try:
-            result = original(*args, **kwargs)
+            result = original(*told_args, **told_kwargs)
         except BaseException as error:
             active.fail(error)
             raise
-        if told is None:
-            finish(active, result)
-        else:
-            active.release()
+        active.release()
         return result
 
     return call
 
 
 def _ending(active: ActiveOperation, finish: Finish, callback: Any) -> Any:
+    """`callback`, of the same kind, that ends the operation before it runs."""
+
     @functools.wraps(callback)
     def call(*args: Any, **kwargs: Any) -> Any:
         finish(active, args[0] if args else None)
         return callback(*args, **kwargs)
 
-    return call
+    @functools.wraps(callback)
+    async def call_async(*args: Any, **kwargs: Any) -> Any:
+        finish(active, args[0] if args else None)
+        return await callback(*args, **kwargs)
+
+    return call_async if inspect.iscoroutinefunction(callback) else call

@@ -3,6 +3,7 @@
 from typing import Final
 
 ERROR_TYPE: Final = "error.type"
+EXCEPTION_ESCAPED: Final = "exception.escaped"
 EXCEPTION_MESSAGE: Final = "exception.message"
 EXCEPTION_STACKTRACE: Final = "exception.stacktrace"
 EXCEPTION_TYPE: Final = "exception.type"

@@ -1,4 +1,4 @@
-"""The pytest plugin: fixtures `telemetry` and `venue`; strict mode where `tickspan_strict = true` asks for it."""
+"""The pytest plugin: fixtures `telemetry` and `venue`; strict mode where `tickspan_strict` asks for it."""
 
 from __future__ import annotations
 

@@ -1,0 +1,17 @@
+"""SQL without a parser: what a statement is, seen in one pass, for every text an application runs."""
+
+from tickspan.analysis.sql.cache import StatementCache, StatementCacheStatistics
+from tickspan.analysis.sql.lexer import Dialect
+from tickspan.analysis.sql.statement import SCAN_LIMIT, Flag, Statement, canonicalise
+from tickspan.analysis.sql.summary import Kind
+
+__all__ = [
+    "SCAN_LIMIT",
+    "Dialect",
+    "Flag",
+    "Kind",
+    "Statement",
+    "StatementCache",
+    "StatementCacheStatistics",
+    "canonicalise",
+]
