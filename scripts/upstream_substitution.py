@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
 import pytest
 
+_importlib_reload: Final = importlib.reload
 _outcomes: Final[dict[str, str]] = {}  # pytest gives the report hook no config to keep them in
 
 
@@ -39,6 +42,8 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write the outcomes."""
+    if session.config.getoption("--ours"):
+        _require_ours()
     path: Path | None = session.config.getoption("--outcomes")
     if path is not None:
         path.write_text(json.dumps(_outcomes))
@@ -47,8 +52,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def substitute() -> None:
     """Replace the SDK's provider and span classes in every module that names them.
 
-    Tracers need no replacement: they come from the provider. Raises `RuntimeError` when a provider made
-    afterwards is not ours, so that the run cannot pass on stock classes.
+    Tracers need no replacement: they come from the provider.
     """
     from opentelemetry.sdk import _logs, metrics, trace
 
@@ -60,12 +64,30 @@ def substitute() -> None:
         (metrics.MeterProvider, providers.MeterProvider),
         (_logs.LoggerProvider, providers.LoggerProvider),
     )
+    importlib.reload = _reload
     for name, module in list(sys.modules.items()):
         if name.startswith("opentelemetry."):
             _replace_in(module, pairs)
+    _require_ours()
+
+
+def _require_ours() -> None:
+    """Raise `RuntimeError` when a provider is not ours: a run must not pass on stock classes."""
+    from opentelemetry.sdk import trace
+
+    from tickspan.providers import Span
+
     span = trace.TracerProvider(shutdown_on_exit=False).get_tracer("check").start_span("check")
-    if type(span) is not providers.Span:
-        raise RuntimeError(f"expected spans of {providers.Span}, got {type(span)}: nothing was substituted")
+    if type(span) is not Span:
+        raise RuntimeError(f"expected spans of {Span}, got {type(span)}: the SDK's classes came back")
+
+
+def _reload(module: ModuleType) -> ModuleType:
+    """In place of `importlib.reload`: some tests reload the SDK, which would bring its own classes back.
+
+    They do so that the environment is read again; the SDK now reads it when a provider is made.
+    """
+    return module if module.__name__.startswith("opentelemetry.") else _importlib_reload(module)
 
 
 def _replace_in(module: object, pairs: Sequence[tuple[Any, Any]]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -16,6 +18,8 @@ from tickspan.instrumentation.operation import Duration, Operation
 from tickspan.recording import Guard
 
 _ABSENT: Final = object()
+# A partial in a class becomes a method in Python 3.14; 3.13 has its `__get__` already, only to warn of that.
+_NEVER_BOUND: Final = (staticmethod,) if sys.version_info >= (3, 14) else (staticmethod, functools.partial)
 
 
 class Workbench:
@@ -131,7 +135,7 @@ def _rewrapped(owner: Any, raw: Any, make: Callable[[Any], Any]) -> Any:
 
 
 def _binds(raw: Any) -> bool:
-    return hasattr(type(raw), "__get__") and not isinstance(raw, staticmethod)
+    return hasattr(type(raw), "__get__") and not isinstance(raw, _NEVER_BOUND)
 
 
 def _inherited(owner: Any, name: str) -> Any:

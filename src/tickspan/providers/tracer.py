@@ -20,9 +20,16 @@ from opentelemetry.sdk.trace.sampling import Sampler, SamplingResult
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.util.types import AnyValue, Attributes
 
-from tickspan.instrumentation import redact, type_name
+from tickspan.instrumentation import exception_message, redact, type_name
 from tickspan.providers.ids import PrivateIdGenerator
-from tickspan.semconv.common import EXCEPTION_EVENT, EXCEPTION_MESSAGE, EXCEPTION_STACKTRACE, EXCEPTION_TYPE
+from tickspan.recording.scan import MAX_SCANNED
+from tickspan.semconv.common import (
+    EXCEPTION_ESCAPED,
+    EXCEPTION_EVENT,
+    EXCEPTION_MESSAGE,
+    EXCEPTION_STACKTRACE,
+    EXCEPTION_TYPE,
+)
 
 Clock = Callable[[], int]
 """Wall-clock nanoseconds since the epoch."""
@@ -54,10 +61,12 @@ class Span(sdk._Span):  # noqa: SLF001 - the SDK's constructor guard leaves no p
             self._ending_at = self._clock() if end_time is None else end_time
         if self._record_end_metrics:
             self._record_end_metrics()
-        self._span_processor._on_ending(self)  # noqa: SLF001 - the specification's OnEnding, still private upstream
-        with self._lock:
-            self._end_time = self._ending_at
-            self._attributes._immutable = True  # noqa: SLF001
+        try:
+            self._span_processor._on_ending(self)  # noqa: SLF001 - the specification's OnEnding, still private upstream
+        finally:
+            with self._lock:
+                self._end_time = self._ending_at
+                self._attributes._immutable = True  # noqa: SLF001
         self._span_processor.on_end(self._readable_span())
 
     def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
@@ -76,12 +85,18 @@ class Span(sdk._Span):  # noqa: SLF001 - the SDK's constructor guard leaves no p
         """Record an `exception` event whose texts are scrubbed: URLs of venues carry signatures."""
         values: dict[str, AnyValue] = {
             EXCEPTION_TYPE: type_name(exception),
-            EXCEPTION_MESSAGE: redact.text(str(exception)),
-            EXCEPTION_STACKTRACE: redact.text("".join(traceback.format_exception(exception))),
-            "exception.escaped": str(escaped),
+            EXCEPTION_MESSAGE: redact.text(exception_message(exception)),
+            EXCEPTION_STACKTRACE: redact.text(_stack(exception)),
+            EXCEPTION_ESCAPED: str(escaped),
             **(attributes or {}),
         }
         self.add_event(EXCEPTION_EVENT, values, timestamp)
+
+
+def _stack(exception: BaseException) -> str:
+    """The traceback as Python prints it; of a long one whole lines of its end, where the cause stands."""
+    text = "".join(traceback.format_exception(exception))
+    return text if len(text) <= MAX_SCANNED else text[-MAX_SCANNED:].partition("\n")[2]
 
 
 class Tracer(sdk.Tracer):

@@ -26,7 +26,8 @@ class _Stderr(logging.StreamHandler[Any]):
 def _private_logger() -> logging.Logger:
     logger = logging.getLogger("tickspan")
     logger.propagate = False
-    logger.setLevel(logging.WARNING)
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.WARNING)
     if not logger.handlers:
         logger.addHandler(_Stderr())
     return logger

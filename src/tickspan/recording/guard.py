@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final, ParamSpec, TypeVar
 
@@ -15,6 +16,7 @@ D = TypeVar("D")
 
 DISABLE_AFTER: Final = 10
 """Errors of one hook before it is switched off."""
+_STATE_OF_THE_APPLICATION: Final = (RecursionError, MemoryError)  # no stack may be left for a call
 
 _strict = False
 
@@ -55,14 +57,15 @@ class Guard:
     It stands before and after the caller's own call, never around it. It catches `Exception` only:
     `CancelledError`, `KeyboardInterrupt` and `GeneratorExit` are the caller's. `RecursionError` and
     `MemoryError` are the application's state: swallowed, but not held against the hook.
-    No exception, frame or argument is kept. The good path takes no lock.
+    No exception, frame or argument is kept. No path takes a lock: a fork could inherit it held.
     """
 
-    __slots__ = ("_errors", "_is_disabled", "_kind", "_last_error_type", "_name")
+    __slots__ = ("_count", "_errors", "_is_disabled", "_kind", "_last_error_type", "_name")
 
     def __init__(self, kind: str, name: str) -> None:
         self._kind = kind
         self._name = name
+        self._count = itertools.count(1)  # one step is atomic: threads that fail at once get distinct numbers
         self._errors = 0
         self._last_error_type: str | None = None
         self._is_disabled = False
@@ -78,14 +81,17 @@ class Guard:
 
     def own(self, fn: Callable[..., T], *args: object, default: D) -> T | D:
         """Run code of ours: its exception is swallowed and counted, or raised in strict mode."""
-        if self._is_disabled:
-            return default
+        return default if self._is_disabled else self.closing(fn, *args, default=default)
+
+    def closing(self, fn: Callable[..., T], *args: object, default: D) -> T | D:
+        """As `own`, also when the hook is disabled: for what completes or takes back an earlier step."""
         try:
             return fn(*args)
         except Exception as error:
             if _strict:
                 raise
-            self._note(error)
+            if not isinstance(error, _STATE_OF_THE_APPLICATION):
+                self._note(error)
             return default
 
     def user(self, fn: Callable[..., T], *args: object, default: D) -> T | D:
@@ -95,7 +101,8 @@ class Guard:
         try:
             return fn(*args)
         except Exception as error:  # noqa: BLE001 - the guard is where foreign faults stop
-            self._note(error)
+            if not isinstance(error, _STATE_OF_THE_APPLICATION):
+                self._note(error)
             return default
 
     def statistics(self) -> GuardStatistics:
@@ -104,14 +111,16 @@ class Guard:
 
     def _note(self, error: Exception) -> None:
         self._last_error_type = type(error).__qualname__
-        if isinstance(error, RecursionError | MemoryError):
-            return
-        self._errors += 1
-        if self._errors == 1:
-            diagnostics.warning("%s '%s' failed with %s; the application goes on", *self._story())
-        elif self._errors == DISABLE_AFTER:
+        number = next(self._count)
+        self._errors = max(self._errors, number)
+        if number == DISABLE_AFTER:
             self._is_disabled = True
-            diagnostics.error("%s '%s' disabled after 10 errors, the last was %s", *self._story())
+        with suppress(Exception):  # a handler or filter of the application's may raise
+            self._tell(number)
 
-    def _story(self) -> tuple[str, str, str | None]:
-        return self._kind, self._name, self._last_error_type
+    def _tell(self, number: int) -> None:
+        story = (self._kind, self._name, self._last_error_type)
+        if number == 1:
+            diagnostics.warning("%s '%s' failed with %s; the application goes on", *story)
+        elif number == DISABLE_AFTER:
+            diagnostics.error("%s '%s' disabled after 10 errors, the last was %s", *story)

@@ -13,15 +13,26 @@ REDACTED: Final = "[redacted]"
 MAX_SCANNED: Final = 4 * 1024
 """Characters of a text that are kept and scanned."""
 
-_SENSITIVE: Final = (
-    r"[\w.-]{0,40}(?:secret|passw(?:or)?d|passphrase|token|signature|api[_-]?key|apikey|private[_-]?key"
+_SECRETIVE: Final = (
+    r"(?:secret|passw(?:or)?d|passphrase|token|signature|(?:api|access|private)[_-]?key"
     r"|authorization|credential|cookie|listenkey|session[_-]?id)[\w.-]{0,40}"
 )
+_WHOLE_WORD: Final = r"(?<![a-zA-Z0-9])(?:sign|sig|pwd)"
+_EQUALS: Final = r"\s{0,4}(?:=>|:|=|%3[ad])\s{0,4}"
+_ENCLOSED: Final = (
+    r"""[bru]?"[^"]{0,4096}"?|[bru]?'[^']{0,4096}'?|\\{1,3}["'][^\\"']{0,4096}"""
+    r"""|(?!\[redacted\])[\[({][^\])}]{0,4096}[\])}]?"""
+)
 _RULES: Final = (
-    # "key": "value", 'key': 'value', key=value, key: value
+    # Authorization: any scheme and its words, to the end of the line; the same for cookies
     re.compile(
-        rf"""(?i)(?P<kept>["']?\b(?:{_SENSITIVE}|sign|sig|pwd)["']?\s{{0,4}}[:=]\s{{0,4}})"""
-        r"""(?P<secret>"[^"]{0,4096}"|'[^']{0,4096}'|(?:(?:bearer|basic)\s+)?[^\s"'&,;)}\]]+)"""
+        rf"""(?i)(?P<kept>(?:authorization|cookie)\\{{0,3}}["']?{_EQUALS})(?P<secret>{_ENCLOSED}|[^\r\n"']+)"""
+    ),
+    # "key": "value", 'key': b'value', key=value, key: value, \"key\": \"value\", ('key', 'value')
+    re.compile(
+        rf"""(?i)(?P<kept>(?:{_SECRETIVE}|{_WHOLE_WORD})"""
+        rf"""\\{{0,3}}(?:["']?{_EQUALS}|["'],\s{{0,4}}(?=[bru]?["'])))"""
+        rf"""(?P<secret>{_ENCLOSED}|(?:(?:bearer|basic)\s+)?(?!\[redacted\])[^\s"'&,;)}}\]]+)"""
     ),
     re.compile(r"(?P<kept>\b(?i:bearer|basic)\s+)(?P<secret>[A-Za-z0-9._~+/=-]{8,})"),
     re.compile(r"(?P<kept>-----BEGIN [A-Z ]{0,40}-----)(?P<secret>[^-]{1,4096})"),
@@ -31,7 +42,7 @@ _RULES: Final = (
     ),
 )
 _TRIGGERS: Final = re.compile(
-    r"(?i)secret|passw|passphrase|token|sig|api[_-]?key|private|authorization|credential|cookie|listenkey"
+    r"(?i)secret|passw|passphrase|token|sig|(?:api|access)[_-]?key|private|authorization|credential|cookie|listenkey"
     r"|session|pwd|bearer|basic|-----BEGIN|eyJ|_live_|_test_|gh[pousr]_|AKIA|xox"
 )
 
@@ -51,7 +62,7 @@ def names_a_secret(key: str) -> bool:
     return _SECRET_KEY.fullmatch(key) is not None
 
 
-_SECRET_KEY: Final = re.compile(rf"(?i)(?:{_SENSITIVE}|sign|sig|pwd)")
+_SECRET_KEY: Final = re.compile(rf"(?i)[\w.-]{{0,40}}(?:{_SECRETIVE}|{_WHOLE_WORD})")
 
 
 def _kept_and_redacted(match: re.Match[str]) -> str:

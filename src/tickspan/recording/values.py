@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import decimal
 import enum
 import itertools
-import uuid
+import reprlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 Scalar = str | bool | int | float
 AttributeValue = Scalar | Sequence[str] | Sequence[bool] | Sequence[int] | Sequence[float]
@@ -21,12 +19,15 @@ _INT64: Final = range(-(2**63), 2**63)
 _MAX_TEXT_BITS: Final = 4_000  # `str()` of more than 4,300 digits raises
 _SCALARS: Final = frozenset({str, bool, int, float})
 _CONTAINERS: Final = frozenset({list, tuple, set, frozenset})
-_EXACT_TEXT: Final = (decimal.Decimal, uuid.UUID, dt.datetime, dt.date, dt.time)
+_MAX_DEPTH: Final = 4
+_MAX_NESTED: Final = 16
+_MAX_NESTED_TEXT: Final = 128
 
 
 def clean_text(text: str) -> str:
     """At most 16 KiB of `text`, cut before any other work, without lone surrogates."""
-    text = str.__str__(text[:MAX_TEXT] + _MARK if len(text) > MAX_TEXT else text)
+    is_long = str.__len__(text) > MAX_TEXT  # methods of a subclass are foreign code
+    text = str.__getitem__(text, slice(MAX_TEXT)) + _MARK if is_long else str.__str__(text)
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -36,7 +37,7 @@ def clean_text(text: str) -> str:
 
 def clean_key(key: object) -> str:
     """`key` as an attribute name."""
-    return (clean_text(key) if isinstance(key, str) else _described(key)) or "<unnamed>"
+    return (clean_text(cast("str", key)) if issubclass(type(key), str) else _described(key)) or "<unnamed>"
 
 
 def clean_value(value: Any) -> AttributeValue | None:
@@ -52,9 +53,10 @@ def clean_value(value: Any) -> AttributeValue | None:
         return value
     if kind is int:
         return _clean_int(value)
-    if kind in _CONTAINERS:
-        return _clean_items(value)
-    return _clean_foreign(value, kind)
+    try:
+        return _clean_items(value) if kind in _CONTAINERS else _clean_foreign(value, kind)
+    except Exception:  # noqa: BLE001 - a raising property, or a set that another thread changes meanwhile
+        return _type_only(value)
 
 
 def clean_attributes(attributes: Mapping[Any, Any]) -> dict[str, AttributeValue]:
@@ -73,11 +75,15 @@ def _clean_int(value: int) -> int | str:
 
 def _clean_items(items: Iterable[Any]) -> AttributeValue:
     """A tuple of one scalar type, as OTel asks; mixed or nested items become text."""
-    values: list[Any] = [clean_value(item) for item in itertools.islice(items, MAX_ITEMS)]
+    values: list[Any] = [_clean_item(item) for item in itertools.islice(items, MAX_ITEMS)]
     kinds = {type(value) for value in values}
     if len(kinds) <= 1 and kinds <= _SCALARS:
         return tuple(values)
     return tuple(value if type(value) is str else str(value) for value in values)
+
+
+def _clean_item(item: Any) -> AttributeValue | None:
+    return _nested(item) if type(item) in _CONTAINERS else clean_value(item)
 
 
 def _clean_foreign(value: Any, kind: type) -> AttributeValue | None:
@@ -92,14 +98,25 @@ def _clean_foreign(value: Any, kind: type) -> AttributeValue | None:
         return float.__float__(value)
     if issubclass(kind, bytes | bytearray):
         return clean_text(value[:MAX_TEXT].decode("utf-8", "replace"))
-    return _described(value)
+    return _nested(value) if kind is dict else _described(value)
 
 
 def _described(value: object) -> str:
-    kind = type(value)
-    if issubclass(kind, _EXACT_TEXT):
-        return str(value)
     try:
         return clean_text(str(value))
     except Exception:  # noqa: BLE001 - a raising `__str__` is the value's own business
-        return f"<{kind.__module__}.{kind.__qualname__}>"
+        return _type_only(value)
+
+
+def _nested(value: object) -> str:
+    """A container in brackets and braces, four levels deep at most: it may hold itself."""
+    outline = reprlib.Repr()
+    outline.maxlevel = _MAX_DEPTH
+    outline.maxlist = outline.maxtuple = outline.maxset = outline.maxfrozenset = outline.maxdict = _MAX_NESTED
+    outline.maxstring = outline.maxlong = outline.maxother = _MAX_NESTED_TEXT
+    return clean_text(outline.repr(value))
+
+
+def _type_only(value: object) -> str:
+    kind = type(value)
+    return f"<{kind.__module__}.{kind.__qualname__}>"

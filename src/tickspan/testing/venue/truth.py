@@ -110,7 +110,8 @@ def fetch_truth(url: str, *, timeout_s: float = 10.0) -> Truth:
 
     Raises OSError when nobody answers.
     """
-    with urllib.request.urlopen(f"{url}/_venue/truth", timeout=timeout_s) as response:  # noqa: S310 (the caller's own venue)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # it is near
+    with opener.open(f"{url}/_venue/truth", timeout=timeout_s) as response:
         return Truth.from_json(response.read().decode())
 
 

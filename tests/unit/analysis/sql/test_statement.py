@@ -299,7 +299,7 @@ def test_time_grows_with_the_length_only(dialect: Dialect, piece: str) -> None:
     sql = "SELECT " + piece * (SCAN_LIMIT // len(piece))
     started = process_time()
     canonicalise(sql, dialect)
-    assert process_time() - started < 0.25  # a quadratic pass over 8 KiB takes seconds
+    assert process_time() - started < 1.0  # a quadratic pass over 8 KiB takes many seconds
 
 
 tables = st.sampled_from(["orders", "fills", "public.trades", '"my table"', "wallets"])
