@@ -80,8 +80,11 @@ def _teller(console: Any, seconds: float) -> Any:
 
 
 def _writable(path: str | None) -> str | None:
-    if path is not None and path != "-" and not Path(path).absolute().parent.is_dir():
-        raise CommandError(f"--json: no folder '{Path(path).parent}'")
+    if path is not None and path != "-":
+        try:
+            Path(path).open("a").close()
+        except OSError as error:
+            raise CommandError(f"--json: cannot write '{path}': {error.strerror}") from None
     return path
 
 

@@ -5,33 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
-from typing import Any, Final
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry.instrumentation.dependencies import get_dependency_conflicts
+from tickspan.cli.errors import CommandError
+from tickspan.config import read_settings
 
-from tickspan.cli.round_trip import Answer, round_trip
-from tickspan.config import Reading, read_settings, setting_keys
-from tickspan.distro import missing_defaults, reason_to_skip
-from tickspan.version import __version__
+if TYPE_CHECKING:
+    from tickspan.cli.examination import Finding
 
-SECRET_SETTINGS: Final = frozenset({"trading.salt"})
-_SIGNALS: Final = ("traces", "metrics", "logs")
-_MEMBERS: Final = {"ccxt": "tickspan-ccxt", "redis": "tickspan-redis", "sqlalchemy": "tickspan-sqlalchemy"}
 _MARKS: Final = {True: "ok  ", False: "FAIL", None: "info"}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the report. `is_well` is None where there is nothing to be well or ill."""
-
-    subject: str
-    is_well: bool | None
-    detail: str
 
 
 class DoctorCommand:
@@ -46,12 +30,21 @@ class DoctorCommand:
         parser.add_argument(
             "--settings", action="store_true", help="all settings with value, origin and meaning"
         )
-        parser.add_argument("--timeout", type=float, default=3.0, metavar="S", help="seconds per round trip")
+        parser.add_argument(
+            "--timeout", type=_timeout, default=3.0, metavar="S", help="seconds per round trip (3)"
+        )
 
     def run(self, options: argparse.Namespace) -> int:
         """Print the report."""
+        try:
+            from tickspan.cli.examination import (  # OpenTelemetry's SDK: no other verb is to wait for it
+                examine,
+                settings_table,
+            )
+        except ValueError as error:  # OTEL_PROPAGATORS is read while OpenTelemetry is imported
+            raise CommandError(f"OpenTelemetry cannot be imported: {error}", 1) from None
         reading = read_settings(environ=os.environ)
-        findings = list(examine(reading, timeout_s=options.timeout))
+        findings = list(examine(reading, os.environ, timeout_s=options.timeout))
         settings = settings_table(reading)
         if options.json:
             print(
@@ -62,106 +55,17 @@ class DoctorCommand:
         return 1 if any(finding.is_well is False for finding in findings) else 0
 
 
-def examine(reading: Reading, *, timeout_s: float) -> Iterable[Finding]:
-    """All findings, in the order of a start-up."""
-    yield Finding("tickspan", None, f"{__version__} on Python {platform.python_version()} ({sys.executable})")
-    yield from _of_settings(reading)
-    yield from _of_distro(os.environ.get("OTEL_PYTHON_DISTRO"))
-    names = {entry.name for entry in entry_points(group="opentelemetry_instrumentor")}
-    for entry in sorted(entry_points(group="opentelemetry_instrumentor"), key=lambda entry: entry.name):
-        yield instrumentor_finding(entry, names, reading.settings.prefer_upstream)
-    yield from _of_missing_members(names)
-    yield from _of_round_trips(timeout_s)
-
-
-def settings_table(reading: Reading) -> list[dict[str, Any]]:
-    """Every setting with value, origin, variable and meaning; secrets masked."""
-    table: list[dict[str, Any]] = []
-    for key in setting_keys():
-        value: Any = reading.settings
-        for part in key.name.split("."):
-            value = getattr(value, part)
-        shown = "***" if key.name in SECRET_SETTINGS and value else value
-        origin = str(reading.origins[key.name])
-        table.append(
-            {
-                "key": key.name,
-                "value": shown,
-                "origin": origin,
-                "variable": key.variable,
-                "meaning": key.meaning,
-            }
-        )
-    return table
-
-
-def instrumentor_finding(entry: EntryPoint, names: set[str], prefer_upstream: Sequence[str]) -> Finding:
-    """Whether an instrumentor would run here, with the version of its library, or why not."""
-    subject = f"instrumentor {entry.name}"
-    reason = reason_to_skip(entry.name, names, prefer_upstream)
-    if reason is not None:
-        return Finding(subject, None, f"off: {reason}")
+def _timeout(text: str) -> float:
     try:
-        dependencies = tuple(entry.load()().instrumentation_dependencies())
-    except Exception as error:  # noqa: BLE001 - whatever a foreign instrumentor raises is the finding
-        return Finding(
-            subject, is_well=False, detail=f"off: {type(error).__name__} while it was loaded: {error}"
-        )
-    conflict = get_dependency_conflicts(dependencies)
-    if conflict is not None:
-        found = conflict.found or "not installed"
-        return Finding(subject, None, f"off: needs {conflict.required}, found {found}")
-    return Finding(
-        subject, is_well=True, detail=f"on: {', '.join(_with_version(item) for item in dependencies)}"
-    )
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= MAX_TIMEOUT_S:
+        raise argparse.ArgumentTypeError(f"expected up to {MAX_TIMEOUT_S:g} seconds, got '{text}'")
+    return seconds
 
 
-def _of_settings(reading: Reading) -> Iterable[Finding]:
-    for problem in reading.problems:
-        yield Finding("settings", is_well=False, detail=str(problem))
-    changed = [
-        f"{name} from {origin}" for name, origin in reading.origins.items() if origin.layer != "default"
-    ]
-    yield Finding("settings", None, ", ".join(changed) or "all defaults (--settings lists them)")
-
-
-def _of_distro(chosen: str | None) -> Iterable[Finding]:
-    distros = sorted(entry.name for entry in entry_points(group="opentelemetry_distro"))
-    if chosen is not None or distros == ["tickspan"]:
-        winner = chosen or "tickspan"
-        yield Finding("distro", winner == "tickspan", f"opentelemetry-instrument would use '{winner}'")
-        return
-    advice = "set OTEL_PYTHON_DISTRO=tickspan OTEL_PYTHON_CONFIGURATOR=tickspan, or use 'tickspan run'"
-    yield Finding("distro", is_well=False, detail=f"several are installed ({', '.join(distros)}): {advice}")
-
-
-def _of_missing_members(names: set[str]) -> Iterable[Finding]:
-    for library, member in _MEMBERS.items():
-        if f"tickspan_{library}" not in names and _version_of(library) is not None:
-            yield Finding(library, None, f"{_version_of(library)} is installed: add {member}")
-
-
-def _of_round_trips(timeout_s: float) -> Iterable[Finding]:
-    environ = {**os.environ, **missing_defaults(os.environ)}
-    for signal in _SIGNALS:
-        if environ.get(f"OTEL_{signal.upper()}_EXPORTER", "none") != "otlp":
-            detail = "not exported: set OTEL_EXPORTER_OTLP_ENDPOINT to send it to a collector"
-            yield Finding(f"OTLP {signal}", None, detail)
-            continue
-        answer: Answer = round_trip(signal, environ, timeout_s)
-        yield Finding(f"OTLP {signal}", answer.is_delivered, answer.explanation)
-
-
-def _with_version(requirement: str) -> str:
-    name = requirement.replace("<", " ").replace(">", " ").replace("=", " ").replace("~", " ").split()[0]
-    return f"{name} {_version_of(name) or 'unknown'}"
-
-
-def _version_of(distribution: str) -> str | None:
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return None
+MAX_TIMEOUT_S: Final = 60.0
 
 
 def _print(findings: Sequence[Finding], settings: Sequence[dict[str, Any]]) -> None:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
-from typing import Final, Protocol
+from typing import Final, NoReturn, Protocol
 
 from tickspan.cli.errors import CommandError
 from tickspan.version import __version__
@@ -30,6 +30,14 @@ class Command(Protocol):
         ...
 
 
+class _Parser(argparse.ArgumentParser):
+    """Tells wrong usage in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with status 2."""
+        self.exit(2, f"{self.prog}: {message}; see '{self.prog} --help'\n")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     parser = build_parser()
@@ -45,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all verbs. Wrong usage exits with status 2."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="tickspan",
         description="OpenTelemetry for Python trading systems that never gets in the way of a trade.",
         allow_abbrev=False,

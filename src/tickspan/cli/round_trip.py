@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import socket
 import time
@@ -10,11 +11,21 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsServiceRequest,
+    ExportLogsServiceResponse,
+)
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeLogs
 from opentelemetry.proto.metrics.v1.metrics_pb2 import (
@@ -27,6 +38,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
+from tickspan.instrumentation import redact
 from tickspan.semconv.common import SERVICE_NAME
 
 NAME: Final = "tickspan doctor"
@@ -39,6 +51,7 @@ _MEANINGS: Final = {
     429: "the collector is overloaded; records are retried",
     503: "the collector is not ready; records are retried",
 }
+_MAX_ANSWER: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +65,48 @@ class Answer:
 def round_trip(signal: str, environ: Mapping[str, str], timeout_s: float) -> Answer:
     """Send one record of `signal` (traces, metrics, logs) and explain the answer; never raises."""
     url = endpoint_of(signal, environ)
-    body = _BODIES[signal](time.time_ns())
+    shown = redact.url(url)
     headers = {"content-type": "application/x-protobuf", **_headers(signal, environ)}
-    # http and https, by the user's own configuration
-    request = urllib.request.Request(url, body, headers)  # noqa: S310
     started = time.perf_counter()
     try:
-        with urllib.request.urlopen(request, timeout=timeout_s) as response:  # noqa: S310
-            status = response.status
+        # http and https, by the user's own configuration
+        request = urllib.request.Request(url, _BODIES[signal](time.time_ns()), headers)  # noqa: S310 - http(s) only
+        with _opener.open(request, timeout=timeout_s) as response:
+            kind, answer = response.headers.get_content_type(), response.read(_MAX_ANSWER)
     except urllib.error.HTTPError as error:
-        return Answer(is_delivered=False, explanation=f"{url} answered {error.code}: {_meaning(error.code)}")
-    except (urllib.error.URLError, OSError, ValueError) as error:
-        return Answer(is_delivered=False, explanation=f"{url}: {_unreachable(error)}")
+        return Answer(
+            is_delivered=False, explanation=f"{shown} answered {error.code}: {_meaning(error.code)}"
+        )
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
+        return Answer(is_delivered=False, explanation=f"{shown}: {_unreachable(error)}")
     elapsed_ms = (time.perf_counter() - started) * 1e3
-    return Answer(is_delivered=True, explanation=f"{url} answered {status} in {elapsed_ms:.0f} ms")
+    complaint = _complaint(signal, kind, answer)
+    told = complaint or f"in {elapsed_ms:.0f} ms"
+    return Answer(is_delivered=complaint is None, explanation=f"{shown} answered 200 {told}")
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """OTLP knows no redirects: what is not where it should be has not arrived."""
+
+    def redirect_request(self, *args: object, **kwargs: object) -> None:
+        """Never."""
+        del args, kwargs
+
+
+_opener: Final = urllib.request.build_opener(_NoRedirect)
+
+
+def _complaint(signal: str, kind: str, answer: bytes) -> str | None:
+    """What is wrong with an answer of status 200; None when the record was taken."""
+    if kind != "application/x-protobuf":
+        return f"with {kind}, not OTLP: is this a web server?"
+    try:
+        partial = _ANSWERS[signal].FromString(answer).partial_success
+    except DecodeError:
+        return "with bytes that are no OTLP answer"
+    if not partial.error_message:
+        return None
+    return f"but did not take it: {redact.text(partial.error_message)}"
 
 
 def endpoint_of(signal: str, environ: Mapping[str, str]) -> str:
@@ -86,18 +127,22 @@ def _headers(signal: str, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _meaning(status: int) -> str:
+    if 300 <= status < 400:  # noqa: PLR2004 - HTTP's redirects
+        return "OTLP follows no redirect: give the address that it leads to"
     return _MEANINGS.get(status, "the standard allows no retry for this: records would be dropped")
 
 
 def _unreachable(error: Exception) -> str:
     reason = getattr(error, "reason", error)
+    if isinstance(reason, http.client.HTTPException):
+        return "what answers there does not speak HTTP: is it a gRPC port (4317)?"
     if isinstance(reason, ConnectionRefusedError):
         return "connection refused: is a collector running there?"
     if isinstance(reason, socket.gaierror):
         return "the host name is not known"
     if isinstance(reason, TimeoutError):
         return "no answer in time"
-    return f"{type(reason).__name__}: {reason}"
+    return f"{type(reason).__name__}: {redact.text(str(reason))}"
 
 
 def _resource() -> Resource:
@@ -133,3 +178,8 @@ def _log(now_ns: int) -> bytes:
 
 
 _BODIES: Final[dict[str, Callable[[int], bytes]]] = {"traces": _trace, "metrics": _metric, "logs": _log}
+_ANSWERS: Final[dict[str, Any]] = {
+    "traces": ExportTraceServiceResponse,
+    "metrics": ExportMetricsServiceResponse,
+    "logs": ExportLogsServiceResponse,
+}

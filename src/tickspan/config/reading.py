@@ -8,9 +8,11 @@ A key `trading.quantities` is `TICKSPAN_TRADING_QUANTITIES` in the environment, 
 from __future__ import annotations
 
 import difflib
+import os
+import re
 import tomllib
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -111,12 +113,13 @@ def read_settings(
     for origin, name, raw in given:
         key = keys.get(name)
         if key is None:
-            problems.append(SettingsProblem(origin, name, _unknown(name, keys)))
+            problems.append(SettingsProblem(origin, name, _unknown(origin, name, keys)))
             continue
         try:
             values[name] = convert(raw, key.kind)
         except ValueError as error:
-            problems.append(SettingsProblem(origin, name, str(error)))
+            message = "expected a text, got something else" if key.is_secret else str(error)
+            problems.append(SettingsProblem(origin, name, message))
             continue
         origins[name] = origin
     return Reading(build(values), origins, tuple(problems))
@@ -143,8 +146,8 @@ def _as_names(raw: Any) -> tuple[str, ...]:
 
 def _as_choice(raw: Any, kind: type[Enum]) -> Enum:
     choices = [str(choice.value) for choice in kind]
-    # YAML and TOML read `off` as a boolean only when unquoted.
-    text = "off" if raw is False else str(raw).lower()
+    # YAML reads an unquoted `off` as a boolean.
+    text = "off" if raw is False else str(raw).strip().lower()
     if text not in choices:
         raise _expected(f"one of {', '.join(choices)}", raw)
     return kind(text)
@@ -195,10 +198,19 @@ def _expected(what: str, raw: Any) -> ValueError:
     return ValueError(f"expected {what}, got {raw!r}")
 
 
-def _unknown(name: str, keys: Mapping[str, SettingKey]) -> str:
-    nearest = difflib.get_close_matches(name, keys, n=1)
-    hint = f"; did you mean '{nearest[0]}'?" if nearest else f"; known: {', '.join(keys)}"
-    return f"unknown key{hint}"
+def _unknown(origin: Origin, name: str, keys: Mapping[str, SettingKey]) -> str:
+    """What is wrong with a name, and the nearest right one as this layer spells it."""
+    members = [key for key in keys if key.startswith(f"{name}.")]
+    if members:
+        return f"expected keys below it ({', '.join(members)})"
+    if origin.layer == "environment":
+        return f"unknown variable{_hint(origin.place, [key.variable for key in keys.values()])}"
+    return f"unknown key{_hint(name, list(keys))}"
+
+
+def _hint(name: str, known: Sequence[str]) -> str:
+    nearest = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean '{nearest[0]}'?" if nearest else f"; known: {', '.join(known)}"
 
 
 def _flattened(origin: Origin, values: Mapping[Any, Any], prefix: str = "") -> Iterator[_Given]:
@@ -221,7 +233,8 @@ def _from_code(
 def _from_environment(environ: Mapping[str, str]) -> Iterator[_Given]:
     names = {key.variable: key.name for key in setting_keys()}
     for variable, value in sorted(environ.items()):
-        if variable.startswith("TICKSPAN_") and not variable.startswith(_OTHER_VARIABLES):
+        is_ours = variable.startswith("TICKSPAN_") and not variable.startswith(_OTHER_VARIABLES)
+        if is_ours and value:  # OpenTelemetry: an empty variable is not set
             name = names.get(variable, variable.removeprefix("TICKSPAN_").lower())
             yield Origin("environment", variable), name, value
 
@@ -233,7 +246,7 @@ def _from_files(
     default = directory / DEFAULT_FILE
     if named:
         yield from _from_toml(Path(named), problems)
-    elif default.is_file():
+    elif os.access(default, os.F_OK):  # `Path.exists` raises where the folder may not be searched
         yield from _from_toml(default, problems)
     declarative = environ.get(DECLARATIVE_VARIABLE)
     if declarative:
@@ -262,7 +275,7 @@ def _from_declarative(
         problems.append(SettingsProblem(origin, DECLARATIVE_VARIABLE, message))
         return
     try:
-        document: Any = yaml.safe_load(_substituted(path.read_text(encoding="utf-8"), environ))
+        document: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
         problems.append(SettingsProblem(origin, "(file)", f"cannot be read: {error}"))
         return
@@ -270,16 +283,26 @@ def _from_declarative(
     for name in ("distribution", "tickspan"):
         section = section.get(name) if isinstance(section, Mapping) else None
     if isinstance(section, Mapping):
-        yield from _flattened(origin, section)
+        for _, name, raw in _flattened(origin, section):
+            value = _substituted(raw, environ)
+            if value is not None:  # null, also what an unset variable leaves, is the default
+                yield origin, name, value
     elif section is not None:
         problems.append(SettingsProblem(origin, "(section)", f"expected a mapping, got {section!r}"))
 
 
-def _substituted(text: str, environ: Mapping[str, str]) -> str:
-    """`${NAME}`, `${env:NAME}` and `${NAME:-default}` as OpenTelemetry's file format has them."""
-    import re  # only where such a file is used
+_REFERENCE: Final = re.compile(
+    r"\$(?:(?P<escaped>\$)|\{(?:env:)?(?P<name>[A-Za-z_]\w*)(?::-(?P<default>[^}\n]*))?\})"
+)
 
-    def value(match: re.Match[str]) -> str:
-        return environ.get(match["name"]) or match["default"] or ""
 
-    return re.sub(r"\$\{(?:env:)?(?P<name>[A-Za-z_]\w*)(?::-(?P<default>[^}\n]*))?\}", value, text)
+def _substituted(value: Any, environ: Mapping[str, str]) -> Any:
+    """A value with its `${NAME}`, `${env:NAME}`, `${NAME:-default}` and `$$` replaced, as the format says."""
+    if isinstance(value, list):
+        return [item for item in (_substituted(item, environ) for item in value) if item is not None]
+    if not isinstance(value, str):
+        return value
+    text = _REFERENCE.sub(
+        lambda match: match["escaped"] or environ.get(match["name"]) or match["default"] or "", value
+    )
+    return text if text or not value else None

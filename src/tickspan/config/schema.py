@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -33,7 +34,10 @@ class TradingSettings:
     )
     salt: str | None = field(
         default=None,
-        metadata={"meaning": "key of trading.account.hash; without it accounts are not told apart"},
+        metadata={
+            "meaning": "key of trading.account.hash; without it accounts are not told apart",
+            "is_secret": True,
+        },
     )
     max_tick_age_s: float = field(
         default=5.0, metadata={"meaning": "an older tick is not the cause of an order"}
@@ -96,6 +100,12 @@ class SettingKey:
     kind: Any
     default: Any
     meaning: str
+    is_secret: bool = False
+    """Whether the value must not be shown."""
+
+    def value_in(self, settings: Settings) -> Any:
+        """The value that `settings` has for this key."""
+        return functools.reduce(getattr, self.name.split("."), settings)
 
     @property
     def variable(self) -> str:
@@ -111,7 +121,8 @@ def setting_keys(schema: type[Any] = Settings, prefix: str = "") -> Iterator[Set
         if dataclasses.is_dataclass(kind) and isinstance(kind, type):
             yield from setting_keys(kind, f"{prefix}{item.name}.")
         else:
-            yield SettingKey(prefix + item.name, kind, item.default, item.metadata["meaning"])
+            is_secret = item.metadata.get("is_secret", False)
+            yield SettingKey(prefix + item.name, kind, item.default, item.metadata["meaning"], is_secret)
 
 
 def build(values: dict[str, Any], schema: type[Any] = Settings, prefix: str = "") -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import math
+import re
 import urllib.parse
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +24,7 @@ STAGES: Final = {
 }
 _STARTED: Final = "otel.sdk.span.started"
 _LIVE: Final = "otel.sdk.span.live"
+_SAMPLING: Final = ("otel.span.sampling_result", "RECORD_AND_SAMPLE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +182,9 @@ def ended_spans(metrics: Iterable[ReceivedMetric]) -> int:
     last: dict[str, float] = {}
     for metric in metrics:
         if metric.name in (_STARTED, _LIVE):
-            last[metric.name] = sum(float(point.value or 0) for point in metric.points)
+            last[metric.name] = sum(
+                float(point.value or 0) for point in metric.points if _SAMPLING in point.attributes.items()
+            )
     return int(last.get(_STARTED, 0) - last.get(_LIVE, 0))
 
 
@@ -187,9 +192,12 @@ def signatures_in(truth: Truth) -> set[str]:
     """Signatures that the venue received."""
     found: set[str] = set()
     for request in truth.requests:
-        for text in (request.query, request.body):
-            found.update(urllib.parse.parse_qs(text).get("signature", []))
+        found.update(_SIGNATURE.findall(request.query), _SIGNATURE.findall(request.body))
     return found
+
+
+_SIGNATURE: Final = re.compile(r"""\bsignature["']?\s*[=:]\s*["']?([0-9A-Za-z+/%_-]+)""")
+"""In a query or form, and in the JSON of a WebSocket request."""
 
 
 def count_secrets(bodies: Iterable[bytes], secrets: Iterable[str]) -> int:
@@ -222,9 +230,8 @@ def _inner_base64(raw: bytes, shift: int) -> bytes:
 
 
 def quantile(values: Sequence[float], q: float) -> float:
-    """The value at rank `q` (nearest rank), of at least one value."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(q * len(ordered)))]
+    """The value at rank `q` (nearest rank: 0.5 of four is the second), of at least one value."""
+    return sorted(values)[max(0, math.ceil(q * len(values)) - 1)]
 
 
 def _with_execution(spans: Iterable[ReceivedSpan]) -> list[ReceivedSpan]:

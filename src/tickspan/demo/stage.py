@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import select
 import shutil
 import socket
 import subprocess
@@ -18,15 +19,17 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
-from urllib.parse import urlsplit
 
 from tickspan.demo.report import DemoReport, build_report
+from tickspan.instrumentation import redact
 from tickspan.testing.decoding import ReceivedSpan
 from tickspan.testing.otlp import OtlpServer
 from tickspan.testing.venue import Connect, Truth, fetch_truth
 
 AMOUNTS: Final = {"BTC/USDT": 0.01, "ETH/USDT": 0.1, "SOL/USDT": 1.0}
 """What the bot trades, and how much of it at a time."""
+DATABASES: Final = "sqlite+aiosqlite:///bot.db or postgresql+asyncpg://USER@HOST/NAME"
+LOOPBACK: Final = "127.0.0.1,localhost"
 START_TIMEOUT_S: Final = 30.0
 STOP_TIMEOUT_S: Final = 60.0
 
@@ -86,8 +89,8 @@ def perform(plan: DemoPlan, tell: Callable[[Progress], None]) -> Performance:
         path = folder / "bot.json"
         path.write_text(json.dumps(config), encoding="utf-8")
         _play(path, server, venue.url, plan.seconds, tell)
-        truth = fetch_truth(venue.url)
-        return Performance(_report(truth, server, venue), tuple(server.spans()), redis_words)
+        report = _report(_truth(venue.url), server, venue)
+        return Performance(report, tuple(server.spans()), redis_words)
 
 
 def _report(truth: Truth, server: OtlpServer, venue: Connect) -> DemoReport:
@@ -100,7 +103,7 @@ def _receiver(port: int) -> Generator[OtlpServer]:
     try:
         server = OtlpServer(port=port).start()
     except OSError as error:
-        raise DemoError(f"--port {port}: {error.strerror or error}; give another one, or 0 for any") from None
+        raise DemoError(f"--port: {error.strerror or error}") from None
     try:
         yield server
     finally:
@@ -111,7 +114,7 @@ def _receiver(port: int) -> Generator[OtlpServer]:
 def _venue(seed: int) -> Generator[Connect]:
     """A venue in a process of its own."""
     words = [sys.executable, "-m", "tickspan.testing.venue", "--json", "--port", "0", "--seed", str(seed)]
-    with _running([*words, "--partials", "0.4,0.6"], _clean_environment({})) as venue:
+    with _running([*words, "--partials", "0.4,0.6"], _clean_environment({}), is_read=True) as venue:
         line = venue.first_line()
         if not line:
             raise DemoError(f"the venue did not start: {venue.last_words()}")
@@ -123,8 +126,7 @@ def _venue(seed: int) -> Generator[Connect]:
 def _redis(url: str | None, folder: Path) -> Generator[tuple[str, str]]:
     """A Redis and what it is: the user's, a real one found on this machine, or one in pure Python."""
     if url is not None:
-        place = urlsplit(url)
-        _check_reachable("--redis", place.hostname or "127.0.0.1", place.port or 6379)
+        _check_redis(url)
         yield url, "the one you named"
         return
     program = shutil.which("redis-server")
@@ -154,27 +156,55 @@ def _embedded_redis() -> Generator[str]:
         thread.join(timeout=5)
 
 
+def _check_redis(url: str) -> None:
+    from redis import Redis, RedisError  # the extra `demo` brings it, as it does SQLAlchemy
+
+    try:
+        client: Any = Redis.from_url(url, socket_connect_timeout=3, socket_timeout=3)
+        with client:
+            client.ping()
+    except ValueError as error:
+        raise DemoError(f"--redis: {error}") from None
+    except (RedisError, OSError) as error:
+        raise DemoError(f"--redis: cannot use it: {_first_line(error)}") from None
+
+
+def _first_line(error: BaseException) -> str:
+    lines = redact.text(str(error)).splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
 def _check_database(url: str) -> None:
-    from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+    from sqlalchemy.exc import ArgumentError, InvalidRequestError
+
+    try:
+        _connect(url)
+    except (ArgumentError, InvalidRequestError, ModuleNotFoundError, ValueError) as error:
+        raise DemoError(f"--database: {_first_line(error)}; such as {DATABASES}") from None
+    except Exception as error:  # noqa: BLE001 - drivers raise their own kinds while connecting
+        reason = getattr(error, "orig", None) or error
+        raise DemoError(f"--database: cannot connect: {_first_line(reason)}") from None
+
+
+def _connect(url: str) -> None:
+    """Connect once. Raises SQLAlchemy's errors for a wrong URL, and what drivers raise for a wrong place."""
+    from sqlalchemy import NullPool, create_engine
     from sqlalchemy.ext.asyncio import create_async_engine
 
+    engine = create_async_engine(url)
+    if engine.dialect.name == "sqlite":
+        # Not by aiosqlite: after a failed connection its thread outlives the event loop, and says so.
+        create_engine(engine.url.set(drivername="sqlite"), poolclass=NullPool).connect().close()
+        return
+
     async def connect() -> None:
-        engine = create_async_engine(url)
         try:
             async with asyncio.timeout(5), engine.connect():
                 pass
         finally:
             await engine.dispose()
 
-    try:
-        asyncio.run(connect())
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
-        raise DemoError(
-            f"--database: {error}; such as sqlite+aiosqlite:///bot.db or postgresql+asyncpg://USER@HOST/NAME"
-        ) from None
-    except (SQLAlchemyError, OSError, TimeoutError) as error:
-        reason = str(getattr(error, "orig", None) or error or type(error).__name__)
-        raise DemoError(f"--database: cannot connect: {reason.splitlines()[0]}") from None
+    asyncio.run(connect())
 
 
 def _play(
@@ -207,24 +237,32 @@ def _play(
 
 
 def _progress(elapsed_s: float, venue_url: str, server: OtlpServer) -> Progress:
-    truth = fetch_truth(venue_url)
+    truth = _truth(venue_url)
     return Progress(elapsed_s, len(truth.orders), len(truth.executions), len(server.spans()))
+
+
+def _truth(venue_url: str) -> Truth:
+    try:
+        return fetch_truth(venue_url)
+    except OSError as error:
+        raise DemoError(f"the venue does not answer any more: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)
 class _Program:
-    """A running program of ours and the file that its stderr goes to."""
+    """A running program of ours and the file that its words go to: stderr, and stdout unless that is read."""
 
     process: subprocess.Popen[str]
     errors: IO[str]
 
     def first_line(self) -> str:
-        """The first line it prints; blocks until then, empty when it ended without one."""
+        """The first line it prints; empty when it ended without one, or has none within the time to start."""
         assert self.process.stdout is not None
-        return self.process.stdout.readline()
+        is_ready, _, _ = select.select([self.process.stdout], [], [], START_TIMEOUT_S)
+        return self.process.stdout.readline() if is_ready else ""
 
     def last_words(self) -> str:
-        """The last lines that it wrote to stderr, once it has ended."""
+        """The last lines that it wrote, once it has ended."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(5)
         self.errors.seek(0)
@@ -232,11 +270,17 @@ class _Program:
 
 
 @contextmanager
-def _running(words: Iterable[str], environment: dict[str, str]) -> Generator[_Program]:
-    """A program of ours; ended, if it has not, when the context is left."""
+def _running(
+    words: Iterable[str], environment: dict[str, str], *, is_read: bool = False
+) -> Generator[_Program]:
+    """A program of ours; ended, if it has not, when the context is left. `is_read`: we read its stdout."""
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
         process = subprocess.Popen(  # noqa: S603 - our own programs, by absolute path
-            list(words), stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
+            list(words),
+            stdout=subprocess.PIPE if is_read else errors,
+            stderr=errors,
+            text=True,
+            env=environment,
         )
         try:
             yield _Program(process, errors)
@@ -256,16 +300,12 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def _clean_environment(settings: dict[str, str]) -> dict[str, str]:
-    """The environment without telemetry settings of the user's, which are not meant for the demo."""
+    """The environment without telemetry settings of the user's, which are not meant for the demo.
+
+    What the demo starts is reached without the user's proxies.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "TICKSPAN_"))}
-    return {**kept, **settings}
-
-
-def _check_reachable(option: str, host: str, port: int) -> None:
-    try:
-        socket.create_connection((host, port), timeout=3).close()
-    except OSError as error:
-        raise DemoError(f"{option}: nothing answers at {host}:{port} ({error.strerror or error})") from None
+    return {**kept, "NO_PROXY": LOOPBACK, "no_proxy": LOOPBACK, **settings}
 
 
 def _free_port() -> int:

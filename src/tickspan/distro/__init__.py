@@ -1,6 +1,6 @@
 """The distribution: OpenTelemetry's hooks, the choice of instrumentors, the providers wired once."""
 
-from tickspan.distro.choice import reason_to_skip
+from tickspan.distro.choice import disabled_names, reason_to_skip
 from tickspan.distro.defaults import missing_defaults
 from tickspan.distro.distro import (
     TickspanConfigurator,
@@ -19,6 +19,7 @@ __all__ = [
     "TickspanConfigurator",
     "TickspanDistro",
     "compose",
+    "disabled_names",
     "init",
     "instrumentor_names",
     "missing_defaults",

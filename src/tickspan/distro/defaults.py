@@ -20,7 +20,6 @@ _ALWAYS: Final = {
     "OTEL_SEMCONV_STABILITY_OPT_IN": "http,database",
     # Exemplar reservoirs draw from the global `random` module: a back-test would change.
     "OTEL_METRICS_EXEMPLAR_FILTER": "always_off",
-    "OTEL_PYTHON_ID_GENERATOR": "tickspan",
     "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
 }
 

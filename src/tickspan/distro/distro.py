@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Generator
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from opentelemetry.instrumentation.dependencies import DependencyConflictError
@@ -16,66 +17,89 @@ from opentelemetry.instrumentation.distro import BaseDistro
 from opentelemetry.sdk._configuration import _BaseConfigurator
 
 from tickspan.config import Reading, Settings, read_settings
-from tickspan.distro.choice import reason_to_skip
+from tickspan.distro.choice import disabled_names, reason_to_skip
 from tickspan.distro.defaults import missing_defaults
-from tickspan.distro.pipeline import Pipeline, compose
-from tickspan.instrumentation import failure_of
+from tickspan.distro.pipeline import Pipeline, bare_pipeline, compose
+from tickspan.instrumentation import failure_of, redact
 from tickspan.recording import diagnostics
 
 INSTRUMENTORS: Final = "opentelemetry_instrumentor"
-DISABLED: Final = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
+PROVIDER_VARIABLES: Final = (
+    "OTEL_PYTHON_TRACER_PROVIDER",
+    "OTEL_PYTHON_METER_PROVIDER",
+    "OTEL_PYTHON_LOGGER_PROVIDER",
+)
 
 
 class TickspanDistro(BaseDistro):
     """Sets defaults, reads settings, and decides which instrumentors run."""
 
     reading: ClassVar[Reading | None] = None
+    is_launched: ClassVar[bool] = False
+    """Whether a launcher has started telemetry: providers are global, instrumentors on or about to be."""
 
     def _configure(self, **kwargs: Any) -> None:
-        """Prepare the process; a setting that cannot be understood is told and left out."""
+        """Prepare the process."""
         del kwargs
         for name, value in missing_defaults(os.environ).items():
             os.environ[name] = value
-        for problem in self.settings_read().problems:
-            diagnostics.warning("%s", problem)
+        logging.getLogger(_LAUNCHERS_LOGGER).addFilter(_tells_what_matters)
+        self.settings_read()
 
     @classmethod
-    def settings_read(cls, code: Mapping[str, Any] | str | Path | None = None, **overrides: Any) -> Reading:
-        """The settings of the process; read at the first call, and anew when any are given."""
-        if cls.reading is not None and code is None and not overrides:
-            return cls.reading
-        cls.reading = read_settings(code, environ=os.environ, overrides=overrides)
-        if cls.reading.settings.debug:
+    def settings_read(cls) -> Reading:
+        """The settings of the process, read at the first call unless given before."""
+        return cls.reading or cls.use(read_settings(environ=os.environ))
+
+    @classmethod
+    def use(cls, reading: Reading) -> Reading:
+        """Make `reading` the settings of the process; what could not be understood is told and left out."""
+        cls.reading = reading
+        for problem in reading.problems:
+            diagnostics.warning("%s", problem)
+        if reading.settings.debug:
             diagnostics.setLevel("DEBUG")
-        return cls.reading
+        return reading
 
     def load_instrumentors(self) -> None:
         """Switch on every installed instrumentor whose library is there, as upstream's launcher does.
 
         Upstream's own loop tells a version conflict on stderr even for what is not going to run.
         """
-        disabled = {name.strip() for name in os.environ.get(DISABLED, "").split(",")}
         for group in ("opentelemetry_pre_instrument", INSTRUMENTORS, "opentelemetry_post_instrument"):
             for entry_point in entry_points(group=group):
-                if group != INSTRUMENTORS:
-                    entry_point.load()()
-                elif not disabled & {entry_point.name, "*"}:
+                if group == INSTRUMENTORS:
                     self.load_instrumentor(entry_point)
+                else:
+                    self._run_hook(entry_point)
+
+    @staticmethod
+    def _run_hook(entry_point: EntryPoint) -> None:
+        try:
+            entry_point.load()()
+        except Exception as error:  # noqa: BLE001 - a foreign hook is no reason to go without the rest
+            told = failure_of(error).error_type
+            diagnostics.warning("%s '%s' failed with %s", entry_point.group, entry_point.name, told)
 
     def load_instrumentor(self, entry_point: EntryPoint, **kwargs: Any) -> None:
-        """Switch one instrumentor on, unless the other one for its library runs.
+        """Switch one instrumentor on, unless it is on or the other one for its library runs.
 
         A broken instrumentor is told in one line and skipped; upstream would abort all that follow.
         """
         settings = self.settings_read().settings
-        reason = reason_to_skip(entry_point.name, instrumentor_names(), settings.prefer_upstream)
+        reason = reason_to_skip(
+            entry_point.name, instrumentor_names(), settings.prefer_upstream, disabled_names(os.environ)
+        )
         if reason is not None:
             diagnostics.debug("instrumentor '%s' is off: %s", entry_point.name, reason)
             return
         if entry_point.name.startswith("tickspan_"):
             kwargs["settings"] = member_settings(settings)
         try:
-            entry_point.load()().instrument(raise_exception_on_conflict=True, **kwargs)
+            instrumentor = entry_point.load()()
+            if instrumentor.is_instrumented_by_opentelemetry:
+                return
+            instrumentor.instrument(raise_exception_on_conflict=True, **kwargs)
         except (DependencyConflictError, ModuleNotFoundError) as error:
             diagnostics.debug("instrumentor '%s' is off: %s", entry_point.name, error)
         except Exception as error:  # noqa: BLE001 - whatever a foreign instrumentor raises, the next one is to run
@@ -88,10 +112,21 @@ class TickspanDistro(BaseDistro):
             diagnostics.debug("instrumentor '%s' is on", entry_point.name)
 
 
+_LAUNCHERS_LOGGER: Final = "opentelemetry.instrumentation.auto_instrumentation._load"
+
+
+def _tells_what_matters(record: logging.LogRecord) -> bool:
+    """False for what upstream's loop tells of an instrumentor that is not going to run."""
+    name = record.getMessage().partition(" ")[0]
+    settings, names = TickspanDistro.settings_read().settings, instrumentor_names()
+    return name not in names or reason_to_skip(name, names, settings.prefer_upstream) is None
+
+
 class TickspanConfigurator(_BaseConfigurator):
     """Builds the providers and makes them global."""
 
     def _configure(self, **kwargs: Any) -> None:
+        TickspanDistro.is_launched = True
         process_pipeline(kwargs.get("auto_instrumentation_version")).install()
 
 
@@ -100,14 +135,28 @@ _pipeline: Pipeline | None = None
 
 
 def process_pipeline(auto_version: str | None = None) -> Pipeline:
-    """The providers of this process, built at the first call."""
+    """The providers of this process, built at the first call. Raises what `compose` raises."""
     global _pipeline
     with _lock:
         if _pipeline is None:
             distro = TickspanDistro()
             distro.configure()
-            _pipeline = compose(distro.settings_read(), os.environ, auto_version)
+            with _no_named_providers():
+                _pipeline = compose(distro.settings_read(), os.environ, auto_version)
         return _pipeline
+
+
+@contextmanager
+def _no_named_providers() -> Generator[None]:
+    """Let OpenTelemetry answer with its proxies meanwhile.
+
+    What asks for the global meter provider while ours is being built would otherwise ask us for it again.
+    """
+    named = {name: os.environ.pop(name) for name in PROVIDER_VARIABLES if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(named)
 
 
 def member_settings(settings: Settings) -> dict[str, Any]:
@@ -123,14 +172,27 @@ def instrumentor_names() -> frozenset[str]:
 
 def wired_tracer_provider() -> Any:
     """For `OTEL_PYTHON_TRACER_PROVIDER=tickspan`: a provider that exports, without any launcher."""
-    return process_pipeline().tracer_provider
+    return _wired().tracer_provider
 
 
 def wired_meter_provider() -> Any:
     """For `OTEL_PYTHON_METER_PROVIDER=tickspan`."""
-    return process_pipeline().meter_provider
+    return _wired().meter_provider
 
 
 def wired_logger_provider() -> Any:
     """For `OTEL_PYTHON_LOGGER_PROVIDER=tickspan`."""
-    return process_pipeline().logger_provider
+    return _wired().logger_provider
+
+
+def _wired() -> Pipeline:
+    """As `process_pipeline`, for the program's own first use of the API, which must not fail."""
+    global _pipeline
+    with _lock:
+        try:
+            return process_pipeline()
+        except Exception as error:  # noqa: BLE001 - told in one line; the program goes on without telemetry
+            diagnostics.error("nothing is exported: %s: %s", type(error).__name__, redact.text(str(error)))
+            with _no_named_providers():
+                _pipeline = bare_pipeline()
+            return _pipeline

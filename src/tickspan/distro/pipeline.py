@@ -15,11 +15,11 @@ from opentelemetry.sdk import trace as sdk_trace
 from opentelemetry.sdk._logs import LoggerProvider as SdkLoggerProvider
 from opentelemetry.sdk.metrics import MeterProvider as SdkMeterProvider
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
 
 from tickspan.config import Reading
 from tickspan.providers import LoggerProvider, MeterProvider, TracerProvider, logs_to, metrics_to, spans_to
-from tickspan.recording import diagnostics
+from tickspan.recording import Guard, diagnostics
 from tickspan.semconv.common import (
     SERVICE_INSTANCE_ID,
     SERVICE_NAME,
@@ -30,6 +30,7 @@ from tickspan.semconv.common import (
 from tickspan.version import __version__
 
 DECLARATIVE_VARIABLE: Final = "OTEL_CONFIG_FILE"
+ID_GENERATOR_VARIABLE: Final = "OTEL_PYTHON_ID_GENERATOR"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +43,21 @@ class Pipeline:
 
     def install(self) -> None:
         """Make the providers OpenTelemetry's global ones; what another SDK has set before us stays."""
-        trace.set_tracer_provider(self.tracer_provider)
-        metrics.set_meter_provider(self.meter_provider)
-        _logs.set_logger_provider(self.logger_provider)
+        if trace.get_tracer_provider() is not self.tracer_provider:
+            trace.set_tracer_provider(self.tracer_provider)
+        if metrics.get_meter_provider() is not self.meter_provider:
+            metrics.set_meter_provider(self.meter_provider)
+        if _logs.get_logger_provider() is not self.logger_provider:
+            _logs.set_logger_provider(self.logger_provider)
 
     def shutdown(self) -> None:
         """End open orders, then hand over spans, logs, and last the metrics that count both."""
+        guard = Guard("shutdown", "providers")
         trading: Any = sys.modules.get("tickspan.trading")
         if trading is not None:
-            trading.shutdown()
+            guard.own(trading.shutdown, default=None)
         for provider in (self.tracer_provider, self.logger_provider, self.meter_provider):
-            provider.shutdown()
+            guard.user(provider.shutdown, default=None)
 
 
 def compose(reading: Reading, environ: Mapping[str, str], auto_version: str | None = None) -> Pipeline:
@@ -60,13 +65,24 @@ def compose(reading: Reading, environ: Mapping[str, str], auto_version: str | No
 
     Raises:
         RuntimeError: a variable names an exporter or a protocol that is not installed.
+        Exception: the declarative file cannot be read; upstream's own errors say why.
     """
     if environ.get(DECLARATIVE_VARIABLE):
-        pipeline = _from_declarative(environ[DECLARATIVE_VARIABLE], reading, environ)
+        pipeline = _from_declarative(environ[DECLARATIVE_VARIABLE], reading, environ, auto_version)
     else:
-        pipeline = _from_environment(_resource(reading, environ, auto_version))
+        pipeline = _from_environment(_resource(reading, environ, auto_version), environ)
     atexit.register(pipeline.shutdown)
     return pipeline
+
+
+def bare_pipeline() -> Pipeline:
+    """Providers that export nothing."""
+    meter_provider = MeterProvider(shutdown_on_exit=False)
+    return Pipeline(
+        TracerProvider(shutdown_on_exit=False, meter_provider=meter_provider),
+        meter_provider,
+        LoggerProvider(shutdown_on_exit=False, meter_provider=meter_provider),
+    )
 
 
 def _resource(reading: Reading, environ: Mapping[str, str], auto_version: str | None) -> Resource:
@@ -90,7 +106,13 @@ def _names_service(environ: Mapping[str, str]) -> bool:
     return bool(environ.get("OTEL_SERVICE_NAME")) or f"{SERVICE_NAME}=" in given
 
 
-def _from_environment(resource: Resource) -> Pipeline:
+def _named_id_generator(environ: Mapping[str, str]) -> IdGenerator | None:
+    """The generator that the user names; None is ours. Nothing is set for it: children may run without us."""
+    name = environ.get(ID_GENERATOR_VARIABLE)
+    return sdk_configuration._import_id_generator(name) if name else None  # noqa: SLF001 - the hook of distributions
+
+
+def _from_environment(resource: Resource, environ: Mapping[str, str]) -> Pipeline:
     """The SDK's own reading of the standard variables, with our providers and our way out."""
     sdk = sdk_configuration
     span_exporters, metric_exporters, log_exporters = sdk._import_exporters(  # noqa: SLF001 - the hook of distributions
@@ -108,13 +130,14 @@ def _from_environment(resource: Resource) -> Pipeline:
         sdk._import_sampler(sdk._get_sampler()),  # noqa: SLF001
         resource,
         shutdown_on_exit=False,
-        id_generator=sdk._import_id_generator(sdk._get_id_generator()),  # noqa: SLF001
+        id_generator=_named_id_generator(environ),
         meter_provider=meter_provider,
         _tracer_configurator=sdk._import_tracer_configurator(sdk._get_tracer_configurator()),  # noqa: SLF001
     )
     logger_provider = LoggerProvider(
         resource,
         shutdown_on_exit=False,
+        meter_provider=meter_provider,
         _logger_configurator=sdk._import_logger_configurator(sdk._get_logger_configurator()),  # noqa: SLF001
     )
     for make in span_exporters.values():
@@ -124,8 +147,13 @@ def _from_environment(resource: Resource) -> Pipeline:
     return Pipeline(tracer_provider, meter_provider, logger_provider)
 
 
-def _from_declarative(path: str, reading: Reading, environ: Mapping[str, str]) -> Pipeline:
-    """Upstream's factories per signal; of their tracer provider, ours takes over processors and rules."""
+def _from_declarative(
+    path: str, reading: Reading, environ: Mapping[str, str], auto_version: str | None
+) -> Pipeline:
+    """Upstream's factories per signal; of their tracer provider, ours takes over processors and rules.
+
+    `disabled: true` gives providers that record nothing.
+    """
     try:
         from opentelemetry.configuration import (  # the extra `declarative` brings it
             load_config_file,
@@ -135,27 +163,48 @@ def _from_declarative(path: str, reading: Reading, environ: Mapping[str, str]) -
         from opentelemetry.configuration._propagator import configure_propagator
         from opentelemetry.configuration._resource import create_resource
         from opentelemetry.configuration._tracer_provider import create_tracer_provider
+        from opentelemetry.configuration.models import ExemplarFilter
     except ImportError as error:
         raise RuntimeError(
             f"{DECLARATIVE_VARIABLE} is set: it needs 'pip install tickspan[declarative]'"
         ) from error
     document = load_config_file(path)
-    resource = _resource(reading, environ, None).merge(create_resource(document.resource))
+    if document.disabled:
+        diagnostics.debug("%s says disabled: true; nothing is recorded", path)
+        return _silent(bare_pipeline())
+    resource = _with_declared(_resource(reading, environ, auto_version), create_resource(document.resource))
     limits = document.attribute_limits
+    if document.meter_provider is not None and document.meter_provider.exemplar_filter is None:
+        document.meter_provider.exemplar_filter = ExemplarFilter.always_off  # as in `missing_defaults`
+    meter_provider = create_meter_provider(document.meter_provider, resource)
     theirs = create_tracer_provider(document.tracer_provider, resource, limits)
     pipeline = Pipeline(
-        _adopted(theirs),
-        create_meter_provider(document.meter_provider, resource),
+        _adopted(theirs, meter_provider),
+        meter_provider,
         create_logger_provider(document.logger_provider, resource, limits),
     )
     configure_propagator(document.propagator)
-    if document.disabled:
-        diagnostics.warning("%s says disabled: true; nothing is recorded", path)
     return pipeline
 
 
-def _adopted(theirs: sdk_trace.TracerProvider) -> TracerProvider:
+def _with_declared(ours: Resource, declared: Resource) -> Resource:
+    """Both resources; the file is stronger, except that it makes up a service name when it has none."""
+    merged = ours.merge(declared)
+    if str(declared.attributes[SERVICE_NAME]).startswith("unknown_service"):
+        return merged.merge(Resource({SERVICE_NAME: ours.attributes[SERVICE_NAME]}))
+    return merged
+
+
+def _silent(pipeline: Pipeline) -> Pipeline:
+    """The providers as `OTEL_SDK_DISABLED=true` would have made them."""
+    for provider in (pipeline.tracer_provider, pipeline.meter_provider, pipeline.logger_provider):
+        provider._disabled = True  # noqa: SLF001 - the SDK reads it from the environment only
+    return pipeline
+
+
+def _adopted(theirs: sdk_trace.TracerProvider, meter_provider: SdkMeterProvider) -> TracerProvider:
     """Our provider with the processors, sampler, limits and rules of the SDK's."""
+    atexit.unregister(theirs.shutdown)  # ours shuts the processors down, once
     named_ids = type(theirs.id_generator) is not RandomIdGenerator
     return TracerProvider(
         theirs.sampler,
@@ -164,5 +213,6 @@ def _adopted(theirs: sdk_trace.TracerProvider) -> TracerProvider:
         active_span_processor=theirs._active_span_processor,  # noqa: SLF001 - what upstream's own configurator does
         id_generator=theirs.id_generator if named_ids else None,
         span_limits=theirs._span_limits,  # noqa: SLF001
+        meter_provider=meter_provider,
         _tracer_configurator=theirs._tracer_configurator,  # noqa: SLF001
     )

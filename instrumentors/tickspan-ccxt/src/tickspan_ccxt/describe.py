@@ -154,6 +154,11 @@ def venue_of(exchange: Any) -> str:
     return str(exchange.id)
 
 
+def exchange_of(client: Any) -> Any:
+    """The exchange object that a WebSocket client of ccxt.pro works for; None if it is somebody else's."""
+    return getattr(client.on_message_callback, "__self__", None)
+
+
 def environment_of(exchange: Any) -> str | None:
     """What the exchange's own switches say; None if they say nothing."""
     if getattr(exchange, "isSandboxModeEnabled", False):

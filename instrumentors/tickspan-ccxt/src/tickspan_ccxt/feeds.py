@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Sequence
 from typing import Any, Final
 
+from tickspan.instrumentation import Workbench
 from tickspan.trading import (
     Message,
     OrderCall,
@@ -17,16 +18,30 @@ from tickspan.trading import (
     current_tick,
     open_call,
     open_message,
+    orders_of,
     set_current_tick,
 )
 
-from tickspan_ccxt.describe import venue_of
+from tickspan_ccxt.describe import exchange_of, venue_of
 from tickspan_ccxt.read import topic
 
-# Attributes of ccxt futures: its `Future` is a plain Python class with a `__dict__`, these names are ours alone.
+# Attributes of ccxt's futures, which are of a plain Python class with a `__dict__`; the names are ours alone.
 _TICK: Final = "_tickspan_tick"
 _CALL: Final = "_tickspan_call"
 _RACED: Final = "_tickspan_raced"
+
+_PLAIN: Final = (dict, list)
+"""What the answer to a query of orders is; a stream of them is one of ccxt's own caches."""
+
+
+def feeds_of(bench: Workbench) -> Feeds:
+    """The feeds that all rows of one instrumentor share."""
+    known = _feeds.get(bench)
+    if known is None:
+        known = _feeds[bench] = Feeds(orders_of(bench))
+        # A blocking program has one context: what was its tick would outlive us there.
+        bench.on_undo(lambda: set_current_tick(None))
+    return known
 
 
 class Feeds:
@@ -40,7 +55,7 @@ class Feeds:
         """The newest ticks of `exchange`; None if it never had one."""
         return self._recent.get(exchange)
 
-    def expected(self, future: Any) -> None:
+    def expected(self, _exchange: Any, future: Any) -> None:
         """A subscription or request was made: inside an order call its future is that call's answer."""
         call = open_call()
         if call is not None and future is not None:
@@ -55,8 +70,8 @@ class Feeds:
         if call is not None:
             _answered(message, call)
             return
-        exchange = client.on_message_callback.__self__
-        tick = self._tick(message, exchange, result)
+        exchange = exchange_of(client)
+        tick = self._tick(message, exchange, result) if exchange is not None else None
         if tick is not None:
             setattr(future, _TICK, tick)
 
@@ -99,6 +114,9 @@ class Feeds:
         told = topic(result)
         if told is None:
             return None
+        if told.kind is TickKind.ORDER and type(result) in _PLAIN:
+            message.is_asked = True
+            return None
         known = message.ticks.get(told.instrument)
         if known is not None:
             return known
@@ -110,7 +128,10 @@ class Feeds:
             kind=told.kind,
             venue_time_ns=told.venue_time_ns,
         )
-        self._recent.setdefault(exchange, RecentTicks()).note(tick)
+        recent = self._recent.get(exchange)
+        if recent is None:
+            recent = self._recent[exchange] = RecentTicks()
+        recent.note(tick)
         return tick
 
 
@@ -126,3 +147,6 @@ def _tick_of(future: Any) -> TickRef | None:
     raced: tuple[Any, ...] = getattr(future, _RACED, ())
     won = (_tick_of(one) for one in raced if one.done() and not one.cancelled())
     return next((tick for tick in won if tick is not None), None)
+
+
+_feeds: Final[weakref.WeakKeyDictionary[Workbench, Feeds]] = weakref.WeakKeyDictionary()

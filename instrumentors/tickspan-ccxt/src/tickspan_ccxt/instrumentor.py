@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from tickspan.instrumentation import Instrumentor, Row, Workbench
+from tickspan.instrumentation import Instrumentor, Row
 
-from tickspan_ccxt.patches import rows
+from tickspan_ccxt.patches import ROWS
 
 
 class CcxtInstrumentor(Instrumentor):
@@ -15,8 +15,4 @@ class CcxtInstrumentor(Instrumentor):
     scope: ClassVar[str] = "tickspan_ccxt"
     version: ClassVar[str] = "0.1.0"
     dependencies: ClassVar[tuple[str, ...]] = ("ccxt >= 4.4, < 5",)
-    rows: ClassVar[tuple[Row, ...]] = ()
-
-    def table(self, bench: Workbench) -> tuple[Row, ...]:
-        """The rows; they share one registry and one memory of ticks."""
-        return rows(bench)
+    rows: ClassVar[tuple[Row, ...]] = ROWS

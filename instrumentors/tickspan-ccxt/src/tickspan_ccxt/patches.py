@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import Any, Final
 
 from tickspan.instrumentation import Row, Workbench, Wrap
@@ -11,21 +11,24 @@ from tickspan.trading import (
     Make,
     MessagePatch,
     OrderMethod,
+    OrderRequest,
     PerClass,
     ReadLoopPatch,
     detaching,
-    orders_of,
     reporting,
 )
+from tickspan.trading.patches import ReadReport
 
 from tickspan_ccxt import describe, read, wire
-from tickspan_ccxt.feeds import Feeds
+from tickspan_ccxt.feeds import Feeds, feeds_of
 
 BASE: Final = "ccxt.base.exchange"
 CLIENT: Final = "ccxt.async_support.base.ws.client"
 FUTURE: Final = "ccxt.async_support.base.ws.future"
 
-ORDER_CALLS: Final = {
+Describe = Callable[[Any, tuple[Any, ...], Mapping[str, Any]], OrderRequest]
+
+ORDER_CALLS: Final[Mapping[str, Describe]] = {
     "create_order": describe.create_order,
     "create_order_ws": describe.create_order,
     "create_orders": describe.create_orders,
@@ -45,74 +48,38 @@ ORDER_CALLS: Final = {
 _EDITS: Final = frozenset({"edit_order", "edit_order_ws"})
 
 
-def rows(bench: Workbench) -> tuple[Row, ...]:
-    """All rows. Exchange classes (sync, async and pro) hang from one base; the sockets are ccxt.pro's."""
-    feeds = Feeds(orders_of(bench))
-    return (
-        PerClass(BASE, "BaseExchange", _methods(feeds), camelcase),
-        MessagePatch(CLIENT, "Client.handle_message"),
-        ReadLoopPatch(CLIENT, "Client.connect"),
-        Wrap(CLIENT, "Client.create_connection", wire.connecting),
-        Wrap(CLIENT, "Client.send", wire.sending),
-        Wrap(CLIENT, "Client.resolve", functools.partial(_resolving, feeds)),
-        Wrap(CLIENT, "Client.reject", functools.partial(_rejecting, feeds)),
-        Wrap(FUTURE, "Future.race", functools.partial(_racing, feeds)),
-        Wrap(FUTURE, "Future.__await__", functools.partial(_awaiting, feeds)),
-    )
-
-
 def camelcase(name: str) -> str:
     """The second name that ccxt's `__init__` binds on the class: `create_order` as `createOrder`."""
     first, *rest = name.split("_")
     return first + "".join(part.capitalize() for part in rest)
 
 
-def _methods(feeds: Feeds) -> dict[str, Make]:
-    order_calls = {name: _order_call(name, asked, feeds) for name, asked in ORDER_CALLS.items()}
-    return {
-        **order_calls,
-        "sign": wire.signing,
-        "fetch": wire.fetching,
-        "on_rest_response": wire.answered,
-        "safe_order": _reports(read.order_update, "safe_order"),
-        "safe_trade": _reports(read.trade_update, "safe_trade"),
-        "safe_ticker": _after(feeds.polled, "safe_ticker"),
-        "parse_order_book": _after(feeds.polled, "parse_order_book"),
-        "watch": _after(lambda _exchange, future: feeds.expected(future), "watch"),
-        "watch_multiple": _after(lambda _exchange, future: feeds.expected(future), "watch_multiple"),
-        "delay": lambda original, _owner, bench: detaching(original, bench),
-    }
-
-
-def _order_call(name: str, asked: Any, feeds: Feeds) -> Make:
-    method = OrderMethod(asked, read.answers, read.verdict, feeds.recent)
-    in_two = OrderMethod(describe.edit_order_in_two, read.answers, read.verdict, feeds.recent)
-
+def _order_call(name: str, asked: Describe) -> Make:
     def make(original: Any, owner: type, bench: Workbench) -> Any:
         is_composite = name in _EDITS and owner.__module__.endswith(".base.exchange")
-        return (in_two if is_composite else method).around(original, bench, name)
+        describes = describe.edit_order_in_two if is_composite else asked
+        answers = read.ws_answers if name.endswith("_ws") else read.answers
+        method = OrderMethod(describes, answers, read.verdict, feeds_of(bench).recent)
+        return method.around(original, bench, name)
 
     return make
 
 
-def _reports(reader: Any, name: str) -> Make:
-    def make(original: Any, _owner: type, bench: Workbench) -> Any:
-        return reporting(original, reader, bench, name)
-
-    return make
+def _reports(reader: ReadReport, name: str) -> Make:
+    return lambda original, _owner, bench: reporting(original, reader, bench, name)
 
 
-def _after(note: Callable[[Any, Any], None], name: str) -> Make:
-    """`note(exchange, result)` after each call of a plain function."""
+def _after(note: Callable[[Feeds, Any, Any], None], name: str) -> Make:
+    """`note(feeds, exchange, result)` after each call of a plain function."""
 
     def make(original: Any, _owner: type, bench: Workbench) -> Any:
-        guard = bench.guard(name)
+        feeds, guard = feeds_of(bench), bench.guard(name)
 
         @functools.wraps(original)
         def call(*args: Any, **kwargs: Any) -> Any:
             result = original(*args, **kwargs)
             if bench.is_active:
-                guard.own(note, args[0], result, default=None)
+                guard.own(note, feeds, args[0], result, default=None)
             return result
 
         return call
@@ -120,8 +87,8 @@ def _after(note: Callable[[Any, Any], None], name: str) -> Make:
     return make
 
 
-def _resolving(feeds: Feeds, original: Any, bench: Workbench) -> Any:
-    guard = bench.guard("Client.resolve")
+def _resolving(original: Any, bench: Workbench) -> Any:
+    feeds, guard = feeds_of(bench), bench.guard("Client.resolve")
 
     @functools.wraps(original)
     def resolve(client: Any, result: Any, message_hash: Any) -> Any:
@@ -132,8 +99,8 @@ def _resolving(feeds: Feeds, original: Any, bench: Workbench) -> Any:
     return resolve
 
 
-def _rejecting(feeds: Feeds, original: Any, bench: Workbench) -> Any:
-    guard = bench.guard("Client.reject")
+def _rejecting(original: Any, bench: Workbench) -> Any:
+    feeds, guard = feeds_of(bench), bench.guard("Client.reject")
 
     @functools.wraps(original)
     def reject(client: Any, result: Any, message_hash: Any = None) -> Any:
@@ -144,8 +111,8 @@ def _rejecting(feeds: Feeds, original: Any, bench: Workbench) -> Any:
     return reject
 
 
-def _racing(feeds: Feeds, original: Any, bench: Workbench) -> Any:
-    guard = bench.guard("Future.race")
+def _racing(original: Any, bench: Workbench) -> Any:
+    feeds, guard = feeds_of(bench), bench.guard("Future.race")
 
     @functools.wraps(original)
     def race(cls: Any, futures: Any) -> Any:
@@ -157,14 +124,46 @@ def _racing(feeds: Feeds, original: Any, bench: Workbench) -> Any:
     return race
 
 
-def _awaiting(feeds: Feeds, original: Any, bench: Workbench) -> Any:
-    guard = bench.guard("Future.__await__")
+def _awaiting(original: Any, bench: Workbench) -> Any:
+    feeds, guard = feeds_of(bench), bench.guard("Future.__await__")
 
     @functools.wraps(original)
     def wait(future: Any) -> Generator[Any, Any, Any]:
-        result = yield from original(future)
+        return delivering(future, original(future))
+
+    def delivering(future: Any, waiting: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+        result = yield from waiting
         if bench.is_active:
             guard.own(feeds.delivered, future, default=None)
         return result
 
     return wait
+
+
+METHODS: Final[Mapping[str, Make]] = {
+    **{name: _order_call(name, asked) for name, asked in ORDER_CALLS.items()},
+    "sign": wire.signing,
+    "fetch": wire.fetching,
+    "on_rest_response": wire.answered,
+    "safe_order": _reports(read.order_update, "safe_order"),
+    "safe_trade": _reports(read.trade_update, "safe_trade"),
+    "safe_ticker": _after(Feeds.polled, "safe_ticker"),
+    "parse_order_book": _after(Feeds.polled, "parse_order_book"),
+    "parse_ohlcvs": _after(Feeds.polled, "parse_ohlcvs"),
+    "watch": _after(Feeds.expected, "watch"),
+    "watch_multiple": _after(Feeds.expected, "watch_multiple"),
+    "delay": lambda original, _owner, bench: detaching(original, bench),
+}
+"""What is wrapped on exchange classes: sync, async and pro hang from one base."""
+
+ROWS: Final[tuple[Row, ...]] = (
+    PerClass(BASE, ("BaseExchange", "Exchange"), METHODS, camelcase),
+    MessagePatch(CLIENT, "Client.handle_message"),
+    ReadLoopPatch(CLIENT, "Client.connect"),
+    Wrap(CLIENT, "Client.create_connection", wire.connecting),
+    Wrap(CLIENT, "Client.send", wire.sending),
+    Wrap(CLIENT, "Client.resolve", _resolving),
+    Wrap(CLIENT, "Client.reject", _rejecting),
+    Wrap(FUTURE, "Future.race", _racing),
+    Wrap(FUTURE, "Future.__await__", _awaiting),
+)

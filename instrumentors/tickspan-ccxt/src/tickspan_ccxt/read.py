@@ -104,11 +104,16 @@ def trade_update(exchange: Any, trade: Any) -> OrderUpdate | None:
     )
 
 
-def answers(exchange: Any, result: Any) -> Sequence[OrderUpdate]:
+def answers(exchange: Any, result: Any, source: Source = Source.REST_RESPONSE) -> Sequence[OrderUpdate]:
     """What an order call returned: one order, or a list of them."""
     orders = result if isinstance(result, list) else [result]
     updates = (order_update(exchange, order) for order in orders)
-    return [update.received_at(0, Source.REST_RESPONSE) for update in updates if update is not None]
+    return [update.received_at(0, source) for update in updates if update is not None]
+
+
+def ws_answers(exchange: Any, result: Any) -> Sequence[OrderUpdate]:
+    """The same of a call that goes over a WebSocket."""
+    return answers(exchange, result, Source.WS_API)
 
 
 def _status(status: Any, filled: Decimal | None) -> OrderStatus | None:
@@ -147,7 +152,10 @@ def verdict(exchange: Any, error: BaseException, call: OrderCall) -> Verdict:
     if "BaseError" not in kinds or not is_answered:
         return Verdict(type_name(error))
     plain = Reject(f"{venue_of(exchange)}:{type(error).__name__}", _reason(kinds))
-    return Verdict(type_name(error), _with_reason(refusal, kinds) if refusal is not None else plain)
+    reject = _with_reason(refusal, kinds) if refusal is not None else plain
+    if call.attempts > 1 and reject.reason is RejectReason.DUPLICATE_ID:
+        return Verdict(reject.error_type)  # an earlier attempt, thought lost, has got through
+    return Verdict(type_name(error), reject)
 
 
 def _unsent(error: BaseException, kinds: set[str]) -> Reject:
@@ -201,8 +209,11 @@ class Topic:
 
 
 def topic(result: Any) -> Topic | None:
-    """By the shape of what the consumer gets, never by the subscription's hash; None if it is no feed."""
-    if isinstance(result, Mapping):
+    """By the shape of what the consumer gets, never by the subscription's hash; None if it is no feed.
+
+    Runs for every message that somebody waits for: plain `dict` and `list`, which ccxt's structures are.
+    """
+    if isinstance(result, dict):
         return _topic_of_mapping(result)
     if isinstance(result, list) and result:
         return _topic_of_list(result[-1])
@@ -222,16 +233,16 @@ def _topic_of_mapping(result: Mapping[Any, Any]) -> Topic | None:
 def _topic_of_many(result: Mapping[Any, Any]) -> Topic | None:
     """Several tickers by symbol."""
     values = list(result.values())[:2]
-    if not values or not all(isinstance(value, Mapping) and "last" in value for value in values):
+    if not values or not all(isinstance(value, dict) and "last" in value for value in values):
         return None
     first = values[0]
     return _of(first if len(result) == 1 else {}, TickKind.MARKET, "ticker")
 
 
 def _topic_of_list(last: Any) -> Topic | None:
-    if isinstance(last, Sequence) and not isinstance(last, str):
+    if isinstance(last, list):
         return Topic(TickKind.MARKET, "ohlcv")
-    if not isinstance(last, Mapping):
+    if not isinstance(last, dict):
         return None
     if "clientOrderId" in last:
         return _of(last, TickKind.ORDER, "orders")

@@ -13,7 +13,7 @@ from opentelemetry import context as otel_context
 from tickspan.instrumentation import Workbench
 from tickspan.trading import OrderCall, OrderOperation, Point, client_id_in, open_call, profile_of
 
-from tickspan_ccxt.describe import venue_of
+from tickspan_ccxt.describe import exchange_of, venue_of
 
 _MAX_SEARCHED: Final = 4 * 1024
 _METHOD_AT, _HEADERS_AT, _BODY_AT = 1, 2, 3
@@ -127,7 +127,10 @@ def _sent(call: OrderCall, client: Any, message: Any) -> None:
         OrderOperation.REPLACE,
     ):
         return
-    profile = profile_of(venue_of(client.on_message_callback.__self__))
+    exchange = exchange_of(client)
+    if exchange is None:
+        return
+    profile = profile_of(venue_of(exchange))
     ids = {name: params[name] for name in profile.client_id_fields if name in params}
     call.enrich(client_id=client_id_in(profile, json.dumps(ids, default=str)))
 

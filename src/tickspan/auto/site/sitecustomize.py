@@ -13,29 +13,32 @@ _HERE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - pat
 
 
 def _leave() -> None:
-    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != _HERE]  # noqa: PTH100
+    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != _HERE]  # noqa: PTH100 - before `pathlib` is loaded
     if os.environ.get("TICKSPAN_RUN_SUBPROCESSES") == "1":
         return
-    rest = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry and entry != _HERE]
-    if rest:
-        os.environ["PYTHONPATH"] = os.pathsep.join(rest)
-    else:
-        os.environ.pop("PYTHONPATH", None)
+    path = os.environ.get("PYTHONPATH", "")
+    if path == _HERE:
+        del os.environ["PYTHONPATH"]
+    elif path.startswith(_HERE + os.pathsep):
+        os.environ["PYTHONPATH"] = path.removeprefix(_HERE + os.pathsep)
 
 
 def _run_the_users_own() -> None:
     spec = PathFinder.find_spec("sitecustomize")
     if spec is not None and spec.loader is not None:
-        spec.loader.exec_module(module_from_spec(spec))
+        module = sys.modules["sitecustomize"] = module_from_spec(spec)
+        spec.loader.exec_module(module)
 
 
 def _start() -> None:
     try:
         import tickspan.auto  # pyright: ignore[reportUnusedImport] # noqa: F401 - importing it is what starts
-    except ImportError as error:
-        sys.stderr.write(f"tickspan: not started: {error} (for {sys.executable})\n")
+    except Exception as error:  # noqa: BLE001 - a launcher's top: the program comes first
+        sys.stderr.write(f"tickspan: not started: {type(error).__name__}: {error} (for {sys.executable})\n")
 
 
 _leave()
-_run_the_users_own()
-_start()
+try:
+    _run_the_users_own()
+finally:  # an error of theirs is told by Python as it would be without us
+    _start()

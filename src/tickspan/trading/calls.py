@@ -1,0 +1,192 @@
+"""One order call under way, from before its first byte until it comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextvars import ContextVar, Token
+from typing import TYPE_CHECKING, Final, Protocol
+
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, Status, StatusCode, set_span_in_context
+
+from tickspan.instrumentation import type_name
+from tickspan.semconv import trading as names
+from tickspan.semconv.common import ERROR_TYPE
+from tickspan.trading import attributes
+from tickspan.trading.latency import Point
+from tickspan.trading.model import OrderOperation, OrderRequest, OrderUpdate, Reject, RejectOrigin
+
+if TYPE_CHECKING:
+    from tickspan.trading.index import Entry
+    from tickspan.trading.lifecycle import Order
+    from tickspan.trading.moments import Anchor, Clock
+
+_open_call: Final[ContextVar[OrderCall | None]] = ContextVar("tickspan_order_call", default=None)
+
+
+def open_call() -> OrderCall | None:
+    """The order call that the current context is inside of, if it is still open."""
+    call = _open_call.get()
+    return call if call is not None and call.is_open else None
+
+
+def forget_open_call() -> None:
+    """Take the current context out of the call: for loops that outlive it."""
+    _open_call.set(None)
+
+
+class CallKeeper(Protocol):
+    """What a call reports to: the registry that began it."""
+
+    @property
+    def clock(self) -> Clock:
+        """What marks are taken by."""
+        ...
+
+    def named(self, call: OrderCall, client_id: str | None, venue_id: str | None) -> None:
+        """Ids became known on the way."""
+        ...
+
+    def acknowledged(self, call: OrderCall, updates: Sequence[OrderUpdate]) -> Order | None:
+        """The answer came; the order it is about, if it is about one."""
+        ...
+
+    def failed(self, call: OrderCall, reject: Reject | None) -> Order | None:
+        """The call failed; the order that it was to create, if it was one."""
+        ...
+
+    def finished(self, call: OrderCall) -> None:
+        """The call's span is to end."""
+        ...
+
+
+class OrderCall:
+    """What `Orders.begin` returns. One caller owns it; marks may come from other threads.
+
+    It ends once, by `acknowledge` or by `fail`; later calls of either do nothing.
+    """
+
+    __slots__ = (
+        "_attempts",
+        "_context_token",
+        "_open_token",
+        "_orders",
+        "anchor",
+        "context",
+        "entries",
+        "is_open",
+        "points",
+        "request",
+        "span",
+        "target",
+    )
+
+    def __init__(
+        self,
+        orders: CallKeeper,
+        request: OrderRequest,
+        span: Span,
+        points: dict[Point, int],
+        anchor: Anchor,
+        entries: tuple[Entry, ...],
+        target: Entry | None,
+    ) -> None:
+        self._orders = orders
+        self.request = request
+        self.span = span
+        self.points = points
+        self.anchor = anchor
+        self.entries = entries
+        self.target = target
+        """The order that is canceled, replaced or asked for, if it is known here."""
+        self.context: Context = set_span_in_context(span)
+        self.is_open = True
+        self._attempts: dict[str, int] = {}
+        self._context_token: Token[Context] | None = None
+        self._open_token: Token[OrderCall | None] | None = None
+
+    def __repr__(self) -> str:
+        state = "open" if self.is_open else "over"
+        return f"<OrderCall {self.request.operation} {self.request.venue} {state}>"
+
+    @property
+    def operation(self) -> OrderOperation:
+        """What is asked of the venue."""
+        return self.request.operation
+
+    @property
+    def attempts(self) -> int:
+        """How often the same request was handed to the transport."""
+        return max(self._attempts.values(), default=0)
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether the request may have reached the venue."""
+        return Point.SENT in self.points
+
+    def resume(self) -> None:
+        """Make the call's span current, and the call the open one, until `release`."""
+        if self._context_token is None:
+            self._context_token = otel_context.attach(self.context)
+            self._open_token = _open_call.set(self)
+
+    def release(self) -> None:
+        """Stop being current; the call goes on."""
+        token, self._context_token = self._context_token, None
+        open_token, self._open_token = self._open_token, None
+        if token is None or open_token is None:
+            return
+        try:
+            _open_call.reset(open_token)
+            otel_context._RUNTIME_CONTEXT.detach(token)  # noqa: SLF001 - `detach` logs what is no fault here
+        except ValueError:
+            # Closed from another context (a coroutine that was thrown away): nothing is current there.
+            return
+
+    def mark(self, point: Point, at_ns: int | None = None) -> None:
+        """The order has reached `point`, now or at a monotonic moment; the last mark counts."""
+        if self.is_open:
+            self.points[point] = at_ns if at_ns is not None else self._orders.clock.monotonic_ns()
+
+    def attempt(self, route: str) -> None:
+        """The request is handed to the transport: once more, if the route (without its query) was before."""
+        self.mark(Point.SENT)
+        attempts = self._attempts[route] = self._attempts.get(route, 0) + 1
+        if attempts > 1:
+            self.span.set_attribute(names.ORDER_ATTEMPT, attempts)
+
+    def enrich(self, *, client_id: str | None = None, venue_id: str | None = None) -> None:
+        """Ids of the order that became known on the way."""
+        if self.is_open:
+            self._orders.named(self, client_id, venue_id)
+
+    def acknowledge(self, updates: Sequence[OrderUpdate] = ()) -> None:
+        """The call has come back with the venue's answer."""
+        if not self.is_open:
+            return
+        self.mark(Point.ACKNOWLEDGED)
+        self.is_open = False
+        self.release()
+        order = self._orders.acknowledged(self, updates)
+        if order is not None:
+            self.span.set_attributes({**attributes.of_answer(order)})
+        self._orders.finished(self)
+
+    def fail_with(self, error: BaseException) -> None:
+        """The call has failed with `error`: refused here if nothing was sent, else its fate is unknown."""
+        kind = type_name(error)
+        refused = None if self.is_sent else Reject(kind, origin=RejectOrigin.CLIENT_LIBRARY)
+        self.fail(kind, refused)
+
+    def fail(self, error_type: str, reject: Reject | None = None) -> None:
+        """The call has failed: refused (`reject`), or with nobody knowing what became of it."""
+        if not self.is_open:
+            return
+        self.is_open = False
+        self.release()
+        order = self._orders.failed(self, reject)
+        told = attributes.of_reject(reject) if reject is not None else {ERROR_TYPE: error_type}
+        self.span.set_attributes({**(attributes.of_answer(order) if order is not None else {}), **told})
+        self.span.set_status(Status(StatusCode.ERROR))
+        self._orders.finished(self)

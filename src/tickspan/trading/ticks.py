@@ -1,0 +1,169 @@
+"""Which message of the venue a decision came from: the tick at hand, and the newest of an instrument.
+
+Per delivered message there is one `TickRef`. It becomes a span only when an order follows.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from tickspan.trading.model import Trigger
+from tickspan.trading.settings import TradingSettings
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import SpanContext
+
+    from tickspan.trading.model import OrderKey
+
+MAX_INSTRUMENTS: Final = 1_000
+"""Instruments of one client whose newest tick is remembered."""
+
+
+class TickKind(StrEnum):
+    """What the message tells."""
+
+    MARKET = "market"
+    ORDER = "order"
+    POLL = "poll"
+    """Market data that was asked for by a request."""
+
+
+class TickRef:
+    """One delivered message; moments are monotonic nanoseconds.
+
+    `reports` name the orders whose updates it carried. `span_context` is set by the first order that follows.
+    """
+
+    __slots__ = (
+        "channel",
+        "delivered_ns",
+        "instrument",
+        "kind",
+        "received_ns",
+        "reports",
+        "span_context",
+        "venue",
+        "venue_time_ns",
+    )
+
+    def __init__(
+        self,
+        venue: str,
+        received_ns: int,
+        *,
+        instrument: str | None = None,
+        channel: str | None = None,
+        kind: TickKind = TickKind.MARKET,
+        venue_time_ns: int | None = None,
+        reports: tuple[OrderKey, ...] = (),
+    ) -> None:
+        self.venue = venue
+        self.instrument = instrument
+        self.channel = channel
+        self.kind = kind
+        self.venue_time_ns = venue_time_ns
+        self.received_ns = received_ns
+        self.delivered_ns: int | None = None
+        self.reports = reports
+        self.span_context: SpanContext | None = None
+
+    def __repr__(self) -> str:
+        told = " told" if self.span_context is not None else ""
+        return f"<TickRef {self.venue} {self.channel} {self.instrument}{told}>"
+
+
+_current: Final[ContextVar[TickRef | None]] = ContextVar("tickspan_tick", default=None)
+
+
+def current_tick() -> TickRef | None:
+    """The message that this task is handling; pass it along where the work moves to another task."""
+    return _current.get()
+
+
+def set_current_tick(tick: TickRef | None) -> None:
+    """Make `tick` the current one in this context, until the next."""
+    _current.set(tick)
+
+
+@contextmanager
+def tick_scope(tick: TickRef | None) -> Generator[None]:
+    """Work on behalf of `tick` (for example one taken from a queue) while the context lasts."""
+    token = _current.set(tick)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+class RecentTicks:
+    """The newest market tick per instrument of one client, for orders whose context lost theirs.
+
+    Bounded: the instrument that was silent longest leaves first.
+    """
+
+    __slots__ = ("_newest",)
+
+    def __init__(self) -> None:
+        self._newest: OrderedDict[str, TickRef] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._newest)
+
+    def note(self, tick: TickRef) -> None:
+        """Remember `tick` if it is market data of one instrument."""
+        instrument = tick.instrument
+        if instrument is None or tick.kind is not TickKind.MARKET:
+            return
+        self._newest[instrument] = tick
+        self._newest.move_to_end(instrument)
+        if len(self._newest) > MAX_INSTRUMENTS:
+            self._newest.popitem(last=False)
+
+    def newest(self, instrument: str | None) -> TickRef | None:
+        """The last tick noted for `instrument`."""
+        return self._newest.get(instrument) if instrument is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why an order was placed, as far as can be told."""
+
+    trigger: Trigger
+    tick: TickRef | None = None
+
+    @property
+    def message(self) -> TickRef | None:
+        """The tick, where it is a message that the venue sent unasked: such a one can be told as a span."""
+        return None if self.trigger is Trigger.POLL else self.tick
+
+
+_TRIGGERS: Final = {
+    TickKind.MARKET: Trigger.TICK,
+    TickKind.ORDER: Trigger.ORDER_EVENT,
+    TickKind.POLL: Trigger.POLL,
+}
+
+
+def cause_of(
+    current: TickRef | None, newest: TickRef | None, now_ns: int, settings: TradingSettings
+) -> Cause:
+    """The cause of an order placed now.
+
+    `current` is the tick at hand; `newest` the last one of the order's instrument at the same client, which
+    counts only where the context lost its own (`gather`, executors, `wait_for` before Python 3.12).
+    """
+    if current is not None and _age_s(current, now_ns) <= settings.max_tick_age_s:
+        return Cause(_TRIGGERS[current.kind], current)
+    if newest is not None and _age_s(newest, now_ns) <= settings.inferred_window_s:
+        return Cause(Trigger.INFERRED, newest)
+    return Cause(Trigger.MANUAL)
+
+
+def _age_s(tick: TickRef, now_ns: int) -> float:
+    return (now_ns - tick.received_ns) / 1e9

@@ -1,0 +1,205 @@
+"""The demo's report: the venue's truth beside what telemetry tells of it."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import replace
+from urllib.parse import quote
+
+import pytest
+from opentelemetry.trace import SpanKind, StatusCode
+
+from tickspan.demo.report import (
+    DemoReport,
+    Operations,
+    Stage,
+    count_secrets,
+    ended_spans,
+    operations_of,
+    quantile,
+    stages_of,
+    traces_of_orders,
+)
+from tickspan.testing.decoding import ReceivedMetric, ReceivedPoint, ReceivedSpan, ReceivedStatus, Value
+
+_WELL = DemoReport(
+    orders=3,
+    orders_filled=3,
+    order_traces=3,
+    triggering_ticks=3,
+    orders_with_one_trace=3,
+    executions=6,
+    executions_in_their_orders_trace=6,
+    spans=40,
+    ended=40,
+    delivered=40,
+    dropped=0,
+    operations=(Operations("GET", 3, 0.001, 0.002, 0),),
+    stages={"tick→fill": Stage(3, 0.01, 0.02)},
+    secrets_found=0,
+)
+_SECRET = "k3y/with+signs=and-æ"
+
+
+def _span(
+    name: str,
+    attributes: Mapping[str, Value] | None = None,
+    *,
+    trace_id: str = "a",
+    duration_ns: int = 1_000_000_000,
+    code: StatusCode = StatusCode.UNSET,
+) -> ReceivedSpan:
+    return ReceivedSpan(
+        name=name,
+        kind=SpanKind.INTERNAL,
+        trace_id=trace_id,
+        span_id="1",
+        parent_span_id=None,
+        start_ns=5,
+        end_ns=5 + duration_ns,
+        attributes=attributes or {},
+        events=(),
+        links=(),
+        status=ReceivedStatus(code),
+        scope="test",
+        resource={},
+    )
+
+
+def _counter(name: str, **values: int) -> ReceivedMetric:
+    points = tuple(
+        ReceivedPoint({"otel.span.sampling_result": result}, start_ns=0, time_ns=1, value=value)
+        for result, value in values.items()
+    )
+    return ReceivedMetric(
+        name=name,
+        kind="sum",
+        unit="{span}",
+        description="",
+        points=points,
+        temporality="cumulative",
+        is_monotonic=True,
+        scope="opentelemetry-sdk",
+        resource={},
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "p50", "p99"),
+    [
+        ([7.0], 7.0, 7.0),
+        ([2.0, 1.0], 1.0, 2.0),
+        ([4.0, 3.0, 2.0, 1.0], 2.0, 4.0),
+        ([float(n) for n in range(1, 101)], 50.0, 99.0),
+        ([float(n) for n in range(1, 1001)], 500.0, 990.0),
+    ],
+)
+def test_a_quantile_is_the_value_at_the_nearest_rank(values: list[float], p50: float, p99: float):
+    assert (quantile(values, 0.5), quantile(values, 0.99)) == (p50, p99)
+
+
+@pytest.mark.parametrize("shift", range(6))
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+def test_a_secret_is_found_in_base64_wherever_it_starts(encode: object, shift: int):
+    assert callable(encode)
+    text = encode(b"x" * shift + _SECRET.encode() + b" and what follows")
+    assert isinstance(text, bytes)
+    assert count_secrets([b"body " + text], [_SECRET]) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        _SECRET.encode(),
+        _SECRET.encode().hex().encode(),
+        _SECRET.encode().hex().upper().encode(),
+        quote(_SECRET, safe="").encode(),
+    ],
+)
+def test_a_secret_is_found_as_it_is_in_hex_and_percent_encoded(body: bytes):
+    assert count_secrets([b"first", b"\x0a\x20" + body + b"\x00"], [_SECRET]) == 1
+
+
+def test_what_is_no_secret_is_not_found():
+    halves = [_SECRET[:10].encode(), base64.b64encode(_SECRET[:10].encode())]
+    assert count_secrets(halves, [_SECRET, ""]) == 0
+
+
+def test_a_secret_counts_once_however_often_it_is_there():
+    assert count_secrets([_SECRET.encode() * 3, b"other"], [_SECRET, _SECRET, "other"]) == 2
+
+
+def test_ended_spans_are_the_last_count_of_sampled_spans_that_are_not_live():
+    metrics = [
+        _counter("otel.sdk.span.started", RECORD_AND_SAMPLE=3),
+        _counter("otel.sdk.span.live", RECORD_AND_SAMPLE=3),
+        _counter("other", RECORD_AND_SAMPLE=100),
+        _counter("otel.sdk.span.started", RECORD_AND_SAMPLE=10, DROP=5),
+        _counter("otel.sdk.span.live", RECORD_AND_SAMPLE=1, RECORD_ONLY=2),
+    ]
+    assert (ended_spans(metrics), ended_spans([])) == (9, 0)
+
+
+def test_operations_are_counted_by_name_the_most_frequent_first():
+    spans = [
+        _span("SET", duration_ns=3_000_000_000),
+        _span("GET", duration_ns=1_000_000_000),
+        _span("GET", duration_ns=2_000_000_000, code=StatusCode.ERROR),
+        _span("COMMIT"),
+    ]
+    assert operations_of(spans) == [
+        Operations("GET", 2, 1.0, 2.0, 1),
+        Operations("COMMIT", 1, 1.0, 1.0, 0),
+        Operations("SET", 1, 3.0, 3.0, 0),
+    ]
+
+
+def test_an_order_belongs_to_every_trace_that_names_it():
+    spans = [
+        _span("submit", {"trading.order.client_id": "one"}),
+        _span("lifecycle", {"trading.order.client_id": "one"}),
+        _span("submit", {"trading.order.client_id": "two"}),
+        _span("submit", {"trading.order.client_id": "two"}, trace_id="b"),
+        _span("GET"),
+    ]
+    assert traces_of_orders(spans) == {"one": frozenset({"a"}), "two": frozenset({"a", "b"})}
+
+
+def test_stages_come_from_lifecycle_spans_and_one_that_no_order_has_is_left_out():
+    lifecycle = "trading.order.lifecycle"
+    spans = [
+        _span(lifecycle, {"trading.latency.wire_to_ack": 0.5}),
+        _span(lifecycle, {"trading.latency.wire_to_ack": 0.25}),
+        _span("other", {"trading.latency.tick_to_decision": 9.0}),
+    ]
+    assert stages_of(spans) == {"wire→ack": Stage(2, 0.25, 0.5)}
+
+
+def test_a_good_report_has_no_shortfall():
+    assert _WELL.shortfalls() == []
+
+
+@pytest.mark.parametrize(
+    ("report", "shortfall"),
+    [
+        (replace(_WELL, dropped=1), "records were dropped"),
+        (replace(_WELL, dropped=-40), "records were dropped"),
+        (replace(_WELL, orders_with_one_trace=2), "an order is not in exactly one trace"),
+        (
+            replace(_WELL, executions_in_their_orders_trace=5),
+            "an execution is outside its order's trace",
+        ),
+        (replace(_WELL, order_traces=1), "order traces and triggering ticks differ"),
+        (replace(_WELL, secrets_found=1), "a secret left the process"),
+        (replace(_WELL, orders=0, orders_with_one_trace=0), "no order was placed"),
+    ],
+)
+def test_each_broken_promise_is_a_shortfall(report: DemoReport, shortfall: str):
+    assert report.shortfalls() == [shortfall]
+
+
+def test_the_report_is_plain_data():
+    data = _WELL.to_json()
+    assert (data["operations"], data["stages"]) == (
+        ({"name": "GET", "count": 3, "p50_s": 0.001, "p99_s": 0.002, "errors": 0},),
+        {"tick→fill": {"count": 3, "p50_s": 0.01, "p99_s": 0.02}},
+    )
