@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, get_type_hints
+
+from tickspan.config.conversion import convert
 
 
 class Quantities(StrEnum):
@@ -69,6 +71,26 @@ class TradingSettings:
     max_waiting: int = field(
         default=1_000, metadata={"meaning": "how many reports of unknown orders wait at once"}
     )
+
+    @staticmethod
+    def of(values: Mapping[str, Any]) -> TradingSettings:
+        """Settings out of a mapping of their names; keys that are not ours, and None, are left alone.
+
+        Raises:
+            ValueError: a value cannot be understood; the text names its key.
+        """
+        kinds = get_type_hints(TradingSettings)
+        given = {name: value for name, value in values.items() if name in kinds and value is not None}
+        return TradingSettings(
+            **{name: _converted(name, value, kinds[name]) for name, value in given.items()}
+        )
+
+
+def _converted(name: str, value: Any, kind: Any) -> Any:
+    try:
+        return convert(value, kind)
+    except ValueError as error:
+        raise ValueError(f"trading.{name}: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)

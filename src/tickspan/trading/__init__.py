@@ -1,5 +1,6 @@
 """Orders from the tick that caused them to the fill that ended them: registry, lifecycle, helpers, rows."""
 
+from tickspan.config import Quantities, TradingSettings
 from tickspan.trading.calls import OrderCall, open_call
 from tickspan.trading.latency import Point
 from tickspan.trading.manual import decision, order_span, own_orders, risk_check, strategy, transaction
@@ -33,7 +34,6 @@ from tickspan.trading.patches import (
     reporting,
 )
 from tickspan.trading.registry import Orders, OrderStatistics, shutdown
-from tickspan.trading.settings import Quantities, TradingSettings
 from tickspan.trading.ticks import (
     RecentTicks,
     TickKind,

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
+from tickspan.config import TradingSettings
 from tickspan.semconv import trading as names
 from tickspan.semconv.common import ERROR_TYPE
 from tickspan.trading.lifecycle import Order, Told
 from tickspan.trading.model import OrderRequest, OrderStatus, Reject
 from tickspan.trading.privacy import quantity_attributes
-from tickspan.trading.settings import TradingSettings
 from tickspan.trading.ticks import TickRef
 
 AttributeValue = str | bool | int | float

@@ -21,6 +21,7 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
+from tickspan.config import TradingSettings
 from tickspan.instrumentation.operation import SECONDS_FROM_10_US
 from tickspan.semconv import trading as names
 from tickspan.semconv.common import ERROR_TYPE
@@ -30,7 +31,6 @@ from tickspan.trading.latency import CANCEL_TO_ACK, Points, Stage, elapsed_s, st
 from tickspan.trading.lifecycle import Order, Told
 from tickspan.trading.model import OrderOperation, OrderRequest, OrderStatus, OrderUpdate, Trigger
 from tickspan.trading.moments import Anchor
-from tickspan.trading.settings import TradingSettings
 from tickspan.trading.ticks import TickRef
 
 _ERROR: Final = Status(StatusCode.ERROR)

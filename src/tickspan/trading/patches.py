@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Final, cast
 
+from tickspan.config import TradingSettings
 from tickspan.instrumentation import Guard, Workbench, add_cause, is_suppressed
 from tickspan.instrumentation.patch import MissingTargetError, found
 from tickspan.instrumentation.wrapping import Begin, Finish, wrapped
@@ -20,7 +21,6 @@ from tickspan.trading.detachment import detached_context
 from tickspan.trading.messages import Message, close, open_message, opened
 from tickspan.trading.model import OrderRequest, OrderUpdate, Reject
 from tickspan.trading.registry import Orders
-from tickspan.trading.settings import TradingSettings
 from tickspan.trading.ticks import RecentTicks
 
 Make = Callable[[Any, type, Workbench], Any]

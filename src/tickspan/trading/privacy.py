@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
+from tickspan.config import Quantities
 from tickspan.semconv import trading as names
 from tickspan.trading.model import decimal_text
-from tickspan.trading.settings import Quantities
 
 _SIZES: Final = frozenset(
     {

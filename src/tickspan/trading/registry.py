@@ -20,6 +20,7 @@ from opentelemetry.context import Context
 from opentelemetry.metrics import Meter
 from opentelemetry.trace import SpanContext, Tracer
 
+from tickspan.config import TradingSettings
 from tickspan.recording import Guard
 from tickspan.semconv import trading as names
 from tickspan.trading import attributes, lifecycle
@@ -43,7 +44,6 @@ from tickspan.trading.placement import Placement
 from tickspan.trading.privacy import account_hash
 from tickspan.trading.schedule import Schedule
 from tickspan.trading.scope import current_strategy
-from tickspan.trading.settings import TradingSettings
 from tickspan.trading.ticks import Cause, RecentTicks, TickRef, cause_of, current_tick
 from tickspan.trading.waiting import WaitingRoom
 

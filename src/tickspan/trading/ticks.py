@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from tickspan.config import TradingSettings
 from tickspan.trading.model import Trigger
-from tickspan.trading.settings import TradingSettings
 
 if TYPE_CHECKING:
     from opentelemetry.trace import SpanContext

@@ -17,7 +17,7 @@ from tickspan.config import (
     TradingSettings,
     read_settings,
 )
-from tickspan.config.reading import convert
+from tickspan.config.conversion import convert
 
 _DECLARATIVE = """
 file_format: "1.0"
