@@ -34,3 +34,9 @@ def test_strict_mode_is_as_the_setting_says(tmp_path: Path, setting: str, expect
     )
     said = [line.lstrip(".") for line in done.stdout.splitlines() if "strict" in line]
     assert said == [f"strict {expected}", f"strict {expected} name"], done.stdout + done.stderr
+
+
+def test_other_test_suites_load_no_opentelemetry_for_the_plugin() -> None:
+    program = "import sys, tickspan.pytest_plugin; print([m for m in sys.modules if 'opentelemetry' in m])"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert loaded.stdout == "[]\n"

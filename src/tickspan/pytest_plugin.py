@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tickspan.recording import strict
-from tickspan.testing.capture import Capture, capture
 
 if TYPE_CHECKING:
+    from tickspan.testing import Capture
     from tickspan.testing.venue import VenueSimulator
 
 
@@ -24,6 +24,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def telemetry(request: pytest.FixtureRequest) -> Generator[Capture]:
     """Providers with counted ids and a fake clock; see `tickspan.testing.capture`."""
+    from tickspan.testing import (
+        capture,
+    )  # the SDK: other test suites with tickspan installed do not wait for it
+
     with capture(is_strict=request.config.getini("tickspan_strict")) as captured:
         yield captured
 
