@@ -25,11 +25,12 @@ class TestConformance(InstrumentorConformance):
     def calls(self, book: Path) -> Sequence[Call]:
         def run(statement: Any, **parameters: Any) -> list[Any]:
             engine = sqlalchemy.create_engine(f"sqlite:///{book}", future=True)
-            with engine.begin() as connection:
-                result = connection.execute(statement, parameters)
-                rows = [tuple(row) for row in result] if result.returns_rows else [result.rowcount]
-            engine.dispose()
-            return rows
+            try:
+                with engine.begin() as connection:
+                    result = connection.execute(statement, parameters)
+                    return [tuple(row) for row in result] if result.returns_rows else [result.rowcount]
+            finally:
+                engine.dispose()
 
         async def run_async(statement: Any, **parameters: Any) -> list[Any]:
             engine = create_async_engine(f"sqlite+aiosqlite:///{book}")

@@ -136,6 +136,8 @@ def _unreachable(error: Exception) -> str:
     reason = getattr(error, "reason", error)
     if isinstance(reason, http.client.HTTPException):
         return "what answers there does not speak HTTP: is it a gRPC port (4317)?"
+    if isinstance(reason, ConnectionResetError):
+        return "the connection was closed without an answer: is it a gRPC port (4317)?"
     if isinstance(reason, ConnectionRefusedError):
         return "connection refused: is a collector running there?"
     if isinstance(reason, socket.gaierror):

@@ -74,13 +74,20 @@ def _web_server(answer: bytes) -> Generator[str]:
         def serve() -> None:
             connection, _ = listener.accept()
             with connection:
-                connection.recv(65_536)
                 connection.sendall(answer)
+                connection.shutdown(socket.SHUT_WR)
+                _read_to_the_end(connection)
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         thread.join(10)
+
+
+def _read_to_the_end(connection: socket.socket) -> None:
+    """Closing with bytes unread would reset the connection, and the answer could be lost."""
+    while connection.recv(65_536):
+        pass
 
 
 def _exported(environ: Mapping[str, str]) -> list[Finding]:
