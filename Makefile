@@ -5,7 +5,7 @@ BIN := $(ENV)/bin
 DEMO_ENV := .venv-demo
 SECONDS ?= 10
 
-.PHONY: demo test check format bench bench-baseline check-upstream generations backends reference lock env clean
+.PHONY: demo test unit check format bench bench-baseline check-upstream generations backends reference lock env clean
 
 demo: ## see a trading bot explained, order by order
 	@$(PYTHON) scripts/environment.py $(DEMO_ENV) requirements-demo.lock
@@ -13,6 +13,9 @@ demo: ## see a trading bot explained, order by order
 
 test: env ## every test whose servers are there; TICKSPAN_TEST_INSTALL=1 brings the missing ones
 	@$(BIN)/python scripts/test.py
+
+unit: env ## the fast ones: no server, no process
+	@$(BIN)/python -m pytest -q tests/unit -m "not integration"
 
 check: env ## what a commit must pass besides the tests
 	@$(BIN)/ruff check .

@@ -179,7 +179,10 @@ def _check_database(url: str) -> None:
 
     try:
         _connect(url)
-    except (ArgumentError, InvalidRequestError, ModuleNotFoundError, ValueError) as error:
+    except ModuleNotFoundError as error:
+        extra = " (or 'tickspan[postgresql]')" if error.name == "asyncpg" else ""
+        raise DemoError(f"--database: needs its driver: pip install {error.name}{extra}") from None
+    except (ArgumentError, InvalidRequestError, ValueError) as error:
         raise DemoError(f"--database: {_first_line(error)}; such as {DATABASES}") from None
     except Exception as error:  # noqa: BLE001 - drivers raise their own kinds while connecting
         reason = getattr(error, "orig", None) or error
