@@ -49,9 +49,7 @@ class Wrap:
 
     def apply(self, module: ModuleType, bench: Workbench) -> None:
         """Replace the target; a missing one is a fault unless `optional`."""
-        place = found(self, module)
-        if place is not None:
-            bench.replace(*place, lambda original: self.make(original, bench))
+        replace_target(self, module, bench, lambda original: self.make(original, bench))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,3 +124,14 @@ def found(row: _Targeted, module: ModuleType) -> tuple[Any, str] | None:
     if row.optional:
         return None
     raise MissingTargetError(f"{row.module} has no {row.target}: is this version of the library supported?")
+
+
+def replace_target(row: _Targeted, module: ModuleType, bench: Workbench, make: Callable[[Any], Any]) -> None:
+    """Put `make(original)` in the place of the row's target; nothing where an optional one is missing.
+
+    Raises:
+        MissingTargetError: as `found`.
+    """
+    place = found(row, module)
+    if place is not None:
+        bench.replace(*place, make)

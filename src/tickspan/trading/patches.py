@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 
 from tickspan.config import TradingSettings
 from tickspan.instrumentation import Guard, Workbench, add_cause, is_suppressed
-from tickspan.instrumentation.patch import MissingTargetError, found
+from tickspan.instrumentation.patch import MissingTargetError, replace_target
 from tickspan.instrumentation.wrapping import Begin, Finish, wrapped
 from tickspan.trading.calls import OrderCall, open_call
 from tickspan.trading.detachment import detached_context
@@ -129,9 +129,7 @@ class OrderCallPatch:
 
     def apply(self, module: ModuleType, bench: Workbench) -> None:
         """Wrap the target; a missing one is a fault unless `optional`."""
-        place = found(self, module)
-        if place is not None:
-            bench.replace(*place, lambda original: self.method.around(original, bench, self.target))
+        replace_target(self, module, bench, lambda original: self.method.around(original, bench, self.target))
 
 
 ReadReport = Callable[[Any, Any], OrderUpdate | None]
@@ -174,9 +172,9 @@ class ReportPatch:
 
     def apply(self, module: ModuleType, bench: Workbench) -> None:
         """Wrap the target; a missing one is a fault unless `optional`."""
-        place = found(self, module)
-        if place is not None:
-            bench.replace(*place, lambda original: reporting(original, self.read, bench, self.target))
+        replace_target(
+            self, module, bench, lambda original: reporting(original, self.read, bench, self.target)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,9 +187,7 @@ class MessagePatch:
 
     def apply(self, module: ModuleType, bench: Workbench) -> None:
         """Wrap the target; a missing one is a fault unless `optional`."""
-        place = found(self, module)
-        if place is not None:
-            bench.replace(*place, lambda original: self._around(original, bench))
+        replace_target(self, module, bench, lambda original: self._around(original, bench))
 
     def _around(self, original: Any, bench: Workbench) -> Any:
         orders, guard = orders_of(bench), bench.guard(self.target)
@@ -232,9 +228,7 @@ class ReadLoopPatch:
 
     def apply(self, module: ModuleType, bench: Workbench) -> None:
         """Wrap the target; a missing one is a fault unless `optional`."""
-        place = found(self, module)
-        if place is not None:
-            bench.replace(*place, lambda original: detaching(original, bench))
+        replace_target(self, module, bench, lambda original: detaching(original, bench))
 
 
 def detaching(original: Any, bench: Workbench) -> Any:
