@@ -5,7 +5,7 @@ BIN := $(ENV)/bin
 DEMO_ENV := .venv-demo
 SECONDS ?= 10
 
-.PHONY: demo test unit check format bench bench-baseline check-upstream generations backends reference lock env clean
+.PHONY: demo test unit check format bench bench-baseline bench-pipeline bench-faults soak check-upstream generations backends reference lock env clean
 
 demo: ## see a trading bot explained, order by order
 	@$(PYTHON) scripts/environment.py $(DEMO_ENV) requirements-demo.lock
@@ -32,6 +32,15 @@ bench: env ## ours beside the peers, ratios in one run
 
 bench-baseline: env ## the same bot under stock OpenTelemetry and under ours
 	@$(BIN)/python benchmarks/baseline/compare.py
+
+bench-pipeline: env ## the pipeline beside its peers: cost, tails, delivery, exit
+	@$(BIN)/python benchmarks/pipeline/run.py $(BENCH_FLAGS)
+
+bench-faults: env ## stock OpenTelemetry and ours in the same faults
+	@$(BIN)/python benchmarks/faults/run.py $(BENCH_FLAGS)
+
+soak: env ## a ten-minute outage of the receiver, and a burst of a million spans
+	@$(BIN)/python scripts/soak.py $(SOAK_FLAGS)
 
 generations: env ## members against older generations of their libraries
 	@$(BIN)/python scripts/generations.py run

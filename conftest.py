@@ -15,6 +15,8 @@ sys.path.insert(
     0, str(Path(__file__).parent)
 )  # importlib mode adds nothing; `make backends` runs the same module
 
+from tickspan_spool import twins
+
 from scripts import backends, servers
 
 _BACKEND_OF_FIXTURE: Mapping[str, str] = {
@@ -52,6 +54,15 @@ _SESSION = pytest.StashKey[_Session]()
 def pytest_configure(config: pytest.Config) -> None:
     """Start with nothing asked for."""
     config.stash[_SESSION] = _Session()
+
+
+def pytest_report_header() -> str:
+    """Which form of the hot modules is tested."""
+    from tickspan import recording  # asking for the hot modules is what chooses them
+
+    del recording
+    reasons = sorted({twin.reason for twin in twins.chosen() if twin.reason})
+    return f"hot modules: {twins.implementation()} {'; '.join(reasons)}".rstrip()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

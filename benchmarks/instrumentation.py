@@ -19,8 +19,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # the servers of a benchmark are those of the tests
 
+from sidebyside.circumstances import Circumstances
 from sidebyside.lines import Child, ChildError
-from sidebyside.report import Circumstances, data, text, verdict
+from sidebyside.report import data, text, verdict
 from sidebyside.results import TableResult
 from sidebyside.rounds import Budget, Place, run_table
 from sidebyside.tables import TABLES, Table
@@ -71,7 +72,7 @@ def _positive(value: str) -> int:
 
 def _run(tables: list[Table], rounds: int) -> list[TableResult]:
     with ExitStack() as stack:
-        sink = stack.enter_context(Child("sink"))
+        sink = stack.enter_context(Child("sidebyside.sink"))
         addresses = stack.enter_context(_servers({table.server for table in tables}))
         place = Place(sink, str(sink.hello()), addresses, _GENERATIONS)
         end = time.monotonic() + _SECONDS

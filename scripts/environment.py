@@ -19,6 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 MEMBERS = (ROOT, *sorted((ROOT / "exporters").iterdir()), *sorted((ROOT / "instrumentors").iterdir()))
 STAMP = "tickspan-environment"
+TWINS_STAMP = "tickspan-twins"
 OLDEST = (3, 11)
 
 
@@ -38,7 +39,7 @@ def main() -> int:
     stamp = options.environment / STAMP
     wanted = fingerprint(options.lock, options.python)
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
-        return 0
+        return compiled(options.environment)
     print(f"making {options.environment} from {options.lock.name}, once …", flush=True)
     uv = shutil.which("uv")
     install = with_uv if uv else with_pip
@@ -48,7 +49,45 @@ def main() -> int:
         print(f"environment: '{' '.join(map(str, error.cmd[:6]))} …' failed", file=sys.stderr)
         return 1
     stamp.write_text(wanted, encoding="utf-8")
+    return compiled(options.environment)
+
+
+def compiled(environment: Path) -> int:
+    """Compile the hot modules where that can be done and has not been; without a compiler nothing is lost.
+
+    `TICKSPAN_REQUIRE_EXT=1` makes a failed compilation an error.
+    """
+    stamp = environment / TWINS_STAMP
+    wanted = twins_fingerprint()
+    if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
+        return 0
+    python = str(interpreter(environment).absolute())
+    has_cython = subprocess.run([python, "-c", "import Cython, setuptools"], capture_output=True, check=False)
+    if has_cython.returncode == 0:
+        print("compiling the hot modules …", flush=True)
+        for folder in members():
+            if (folder / "setup.py").is_file():
+                try:
+                    run([python, "setup.py", "-q", "build_ext", "--inplace"], folder=folder)
+                except subprocess.CalledProcessError:
+                    print(f"environment: compiling {folder.name} failed", file=sys.stderr)
+                    return 1
+    stamp.write_text(wanted, encoding="utf-8")
     return 0
+
+
+def twins_fingerprint() -> str:
+    """Changes when a hot module or the way to compile it does."""
+    digest = hashlib.sha256()
+    for folder in members():
+        if (folder / "setup.py").is_file():
+            for path in (
+                folder / "setup.py",
+                *sorted((folder / "src").glob("*/*.py")),
+                *sorted((folder / "src").glob("*/recording/*.py")),
+            ):
+                digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def fingerprint(lock: Path, python: str) -> str:
@@ -70,7 +109,10 @@ def with_uv(environment: Path, lock: Path, python: str) -> None:
     target = ["--python", str(interpreter(environment))]
     run(["uv", "venv", "--quiet", "--clear", "--python", python, str(environment)], settings)
     run(["uv", "pip", "sync", "--quiet", "--require-hashes", *target, str(lock)], settings)
-    run(["uv", "pip", "install", "--quiet", "--no-deps", *target, *editables()], settings)
+    run(
+        ["uv", "pip", "install", "--quiet", "--no-deps", *target, *editables()],
+        {**settings, **interpreted(lock)},
+    )
 
 
 def with_pip(environment: Path, lock: Path, python: str) -> None:
@@ -81,7 +123,12 @@ def with_pip(environment: Path, lock: Path, python: str) -> None:
         run([python, "-m", "venv", "--clear", str(environment)])
     pip = [str(interpreter(environment)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     run([*pip, "--no-compile", "--require-hashes", "--only-binary", ":all:", "-r", str(lock)])
-    run([*pip, "--no-deps", *editables()])
+    run([*pip, "--no-deps", *editables()], {**os.environ, **interpreted(lock)})
+
+
+def interpreted(lock: Path) -> dict[str, str]:
+    """Variables of an install that compiles nothing, where the environment itself can do so afterwards."""
+    return {"TICKSPAN_PURE": "1"} if "\ncython==" in lock.read_text(encoding="utf-8") else {}
 
 
 def editables() -> list[str]:
@@ -94,9 +141,9 @@ def interpreter(environment: Path) -> Path:
     return environment / "bin" / "python"
 
 
-def run(words: list[str], environment: dict[str, str] | None = None) -> None:
+def run(words: list[str], environment: dict[str, str] | None = None, folder: Path | None = None) -> None:
     """Run a program; its output is shown, its failure raised."""
-    subprocess.run(words, check=True, env=environment)
+    subprocess.run(words, check=True, env=environment, cwd=folder)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,9 @@ OTHER_PYTHONS = ("3.12", "3.13")
 PORTABLE = ("tests/unit", "exporters", "instrumentors")
 """What runs on the other interpreters: unit and conformance tests."""
 
+IN_BOTH_FORMS = ("tests/unit/recording", "tests/unit/providers", "exporters/tickspan-spool/tests/spool")
+"""What the hot modules are tested by: it runs again with their sources in place of the compiled twins."""
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -53,6 +56,9 @@ def steps(*, is_all_required: bool) -> Iterator[Step]:
     installs = is_all_required or os.environ.get("TICKSPAN_TEST_INSTALL") == "1"
     if installs:
         yield Step("back ends", (sys.executable, "scripts/backends.py", "--install"))
+    yield Step(
+        "interpreted", ("env", "TICKSPAN_PURE=1", sys.executable, "-m", "pytest", "-q", *IN_BOTH_FORMS)
+    )
     for minor in OTHER_PYTHONS:
         yield from _on_other_python(minor, installs=installs)
     if installs:

@@ -19,13 +19,18 @@ _outcomes: Final[dict[str, str]] = {}  # pytest gives the report hook no config 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Register `--ours` and `--outcomes`."""
     parser.addoption("--ours", action="store_true", help="put tickspan's classes in place of the SDK's")
+    parser.addoption(
+        "--forced",
+        action="store_true",
+        help="with --ours: record as with a sink, also where a test gives none",
+    )
     parser.addoption("--outcomes", type=Path, help="write {test: outcome} as JSON to this file")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Substitute before anything is collected: test modules bind the classes when they are imported."""
     if config.getoption("--ours"):
-        substitute()
+        substitute(is_forced=bool(config.getoption("--forced")))
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -49,20 +54,56 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         path.write_text(json.dumps(_outcomes))
 
 
-def substitute() -> None:
+class Nowhere:
+    """A sink that keeps nothing."""
+
+    def stream(self, key: Any) -> Nowhere:
+        """Where records go: here."""
+        del key
+        return self
+
+    def append(self, record: bytes, items: int = 1) -> None:
+        """Forget it."""
+
+    def drop(self, signal: str, reason: str, items: int = 1) -> None:
+        """Forget it."""
+
+    def force_flush(self, timeout_s: float) -> bool:
+        """Nothing waits."""
+        del timeout_s
+        return True
+
+
+def forced(provider: type[Any]) -> type[Any]:
+    """A provider that has a sink whatever it is given."""
+
+    class Forced(provider):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **{"sink": Nowhere(), **kwargs})
+
+    Forced.__name__ = Forced.__qualname__ = provider.__name__
+    return Forced
+
+
+def _as_it_is(provider: type[Any]) -> type[Any]:
+    return provider
+
+
+def substitute(*, is_forced: bool) -> None:
     """Replace the SDK's provider and span classes in every module that names them.
 
     Tracers need no replacement: they come from the provider.
     """
+    take = forced if is_forced else _as_it_is
     from opentelemetry.sdk import _logs, metrics, trace
 
     from tickspan import providers
 
     pairs: Sequence[tuple[Any, Any]] = (
-        (trace.TracerProvider, providers.TracerProvider),
+        (trace.TracerProvider, take(providers.TracerProvider)),
         (trace._Span, providers.Span),  # noqa: SLF001 - the name by which the tests make spans
-        (metrics.MeterProvider, providers.MeterProvider),
-        (_logs.LoggerProvider, providers.LoggerProvider),
+        (metrics.MeterProvider, take(providers.MeterProvider)),
+        (_logs.LoggerProvider, take(providers.LoggerProvider)),
     )
     importlib.reload = _reload
     for name, module in list(sys.modules.items()):
@@ -75,11 +116,11 @@ def _require_ours() -> None:
     """Raise `RuntimeError` when a provider is not ours: a run must not pass on stock classes."""
     from opentelemetry.sdk import trace
 
-    from tickspan.providers import Span
+    from tickspan.providers import RecordedSpan, Span
 
     span = trace.TracerProvider(shutdown_on_exit=False).get_tracer("check").start_span("check")
-    if type(span) is not Span:
-        raise RuntimeError(f"expected spans of {Span}, got {type(span)}: the SDK's classes came back")
+    if type(span) not in (Span, RecordedSpan):
+        raise RuntimeError(f"expected spans of ours, got {type(span)}: the SDK's classes came back")
 
 
 def _reload(module: ModuleType) -> ModuleType:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any, Final
 
+from sidebyside.circumstances import Circumstances
 from sidebyside.costs import Spread
 from sidebyside.results import RowResult, TableResult
 
@@ -22,40 +18,6 @@ x: what a row adds to the row it stands over, as a multiple of what the peer, wh
    same round: median (10th … 90th percentile) of the rounds. "again" is the noise: compare with it.
 caller: CPU time of the calling thread. total: CPU time of the process until its spans are sent.
 wall: time that the caller waited. spans: compared, one by one, with what arrived at the server."""
-
-
-@dataclass(frozen=True, slots=True)
-class Circumstances:
-    """Where and when: without these a figure says nothing."""
-
-    date: str
-    machine: str
-    load: float
-    """Processes that wanted a core when the run began, ours not counted."""
-    python: str
-    opentelemetry_sdk: str
-    opentelemetry_instrumentation: str
-    tickspan: str
-
-    @staticmethod
-    def now() -> Circumstances:
-        """This machine, before a run."""
-        return Circumstances(
-            datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-            f"{_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}",
-            os.getloadavg()[0],
-            f"{platform.python_implementation()} {platform.python_version()}",
-            version("opentelemetry-sdk"),
-            version("opentelemetry-instrumentation"),
-            version("tickspan"),
-        )
-
-    def __str__(self) -> str:
-        return (
-            f"{self.date}\n{self.machine}, load {self.load:.1f} before the run\n"
-            f"{self.python}, OpenTelemetry SDK {self.opentelemetry_sdk}, "
-            f"instrumentors {self.opentelemetry_instrumentation}, tickspan {self.tickspan}"
-        )
 
 
 def text(tables: Sequence[TableResult]) -> str:
@@ -127,11 +89,3 @@ def _goal(result: RowResult) -> str:
         return ""
     is_met = result.added.caller.median <= result.row.goal
     return f"   goal ≤ {result.row.goal:g}: {'met' if is_met else 'not met'}"
-
-
-def _processor() -> str:
-    """The processor's name, as far as the system says it."""
-    described = Path("/proc/cpuinfo")
-    lines = described.read_text(errors="replace").splitlines() if described.exists() else []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or "unknown processor")

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 
 from sidebyside.contender import expected_of
 from sidebyside.costs import Cost
-from sidebyside.lines import Child
+from sidebyside.lines import BENCHMARKS, Child, Launch
 from sidebyside.results import TableResult, Tally, result_of
 from sidebyside.stories import Expected, faults
 from sidebyside.tables import Table
@@ -90,13 +90,13 @@ def _started(table: Table, tally: Tally, place: Place) -> Child:
     row = tally.row
     overlay = place.generations / table.overlay
     return Child(
-        "contender",
+        "sidebyside.contender",
         f"{table.name}: {row.label}",
         row.workload,
         row.kind,
         place.endpoint,
         place.servers.get(table.server, ""),
-        overlay=(overlay,) if table.overlay and overlay.is_dir() else (),
+        launch=Launch(path=(overlay, BENCHMARKS) if table.overlay and overlay.is_dir() else (BENCHMARKS,)),
     )
 
 

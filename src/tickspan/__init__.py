@@ -6,11 +6,12 @@ below are loaded when they are first used, so that `import tickspan` costs next 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from tickspan.version import __version__
 
+TYPE_CHECKING = False  # checkers know the name; importing `typing` for it would be most of this import's cost
 if TYPE_CHECKING:
+    from typing import Any
+
     from tickspan.config import Settings, SettingsError
     from tickspan.distro import init
     from tickspan.trading import (

@@ -1,4 +1,4 @@
-"""The example bot, started by either launcher, through the real collector: what its file holds, decoded.
+"""The example bot, by either launcher and either protocol, through the real collector: its file, decoded.
 
 The bot has no line about telemetry. What really happened is counted at the venue.
 """
@@ -15,17 +15,21 @@ from pathlib import Path
 from urllib.parse import parse_qs, quote
 
 import pytest
+from tickspan_spool import agent
 
-from scripts.collector import running_collector
+from scripts.collector import Collector, running_collector
 from tickspan.testing.decoding import Telemetry, read_json_lines
 from tickspan.testing.venue import Behaviour, Truth, VenueSimulator
 
 pytestmark = [pytest.mark.backends, pytest.mark.e2e]
 
 _BIN = Path(sys.executable).parent
-_LAUNCHERS = [
-    pytest.param((_BIN / "tickspan", "run", "--"), id="tickspan run"),
-    pytest.param((_BIN / "opentelemetry-instrument",), id="opentelemetry-instrument"),
+_OURS = (_BIN / "tickspan", "run", "--")
+_UPSTREAMS = (_BIN / "opentelemetry-instrument",)
+_WAYS = [
+    pytest.param((_OURS, "http/protobuf"), id="tickspan run, OTLP/HTTP"),
+    pytest.param((_OURS, "grpc"), id="tickspan run, OTLP/gRPC"),
+    pytest.param((_UPSTREAMS, "http/protobuf"), id="opentelemetry-instrument, OTLP/HTTP"),
 ]
 _TO_FILE = Path(__file__).with_name("otlp_to_file.yaml")
 _TRADING_S = 4.0
@@ -42,7 +46,7 @@ class Run:
     written: bytes = field(repr=False)
 
 
-@pytest.fixture(scope="module", params=_LAUNCHERS)
+@pytest.fixture(scope="module", params=_WAYS)
 def run(
     request: pytest.FixtureRequest,
     otelcol: Path,
@@ -50,7 +54,9 @@ def run(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Run:
     """The bot trades for some seconds and ends, then the collector ends: everything is in its file."""
+    launcher, protocol = request.param
     folder = tmp_path_factory.mktemp("bot")
+    spool = folder / "spool"
     behaviour = Behaviour(symbols=("BTC/USDT", "ETH/USDT"), partials=(0.4, 0.6))
     with (
         VenueSimulator(seed=7, behaviour=behaviour) as venue,
@@ -66,8 +72,8 @@ def run(
         bot = folder / "bot.json"
         bot.write_text(json.dumps(configuration))
         done = subprocess.run(
-            [*request.param, sys.executable, "-m", "tickspan.demo.bot", bot],
-            env=_environment(collector.endpoint),
+            [*launcher, sys.executable, "-m", "tickspan.demo.bot", bot],
+            env=_environment(collector, protocol, spool),
             cwd=folder,
             capture_output=True,
             text=True,
@@ -75,6 +81,8 @@ def run(
             timeout=90,
         )
         truth = venue.truth()
+        assert agent.drain(spool, 20.0)
+        assert agent.stop(spool)
     output = collector.output
     return Run(
         done.returncode, done.stdout + done.stderr, truth, read_json_lines(output), output.read_bytes()
@@ -128,13 +136,14 @@ def test_no_key_secret_or_signature_reaches_the_collector_in_any_encoding(run: R
     assert [secret for secret in secrets if any(form in run.written for form in _forms(secret))] == []
 
 
-def _environment(endpoint: str) -> dict[str, str]:
+def _environment(collector: Collector, protocol: str, spool: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "TICKSPAN_"))}
     return {
         **kept,
-        "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.grpc_endpoint if protocol == "grpc" else collector.endpoint,
+        "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
         "OTEL_SERVICE_NAME": "bot",
-        "OTEL_BSP_SCHEDULE_DELAY": "200",
+        "TICKSPAN_SPOOL_DIR": str(spool),
     }
 
 

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tickspan.instrumentation.commands import Command, command_of
 from tickspan_redis.describe import (
     MAX_TEXT,
-    Command,
-    command_of,
     describe_command,
     describe_pipeline,
     is_blocking,

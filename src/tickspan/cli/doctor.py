@@ -13,7 +13,7 @@ from tickspan.cli.errors import CommandError
 from tickspan.config import read_settings
 
 if TYPE_CHECKING:
-    from tickspan.cli.examination import Finding
+    from tickspan.cli.finding import Finding
 
 _MARKS: Final = {True: "ok  ", False: "FAIL", None: "info"}
 

@@ -5,29 +5,22 @@ from __future__ import annotations
 import platform
 import sys
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from opentelemetry.instrumentation.dependencies import get_dependency_conflicts
+from tickspan_spool.entries import Signal
 
-from tickspan.cli.round_trip import round_trip
+from tickspan.cli.delivery import delivery_findings
+from tickspan.cli.finding import Finding
+from tickspan.cli.round_trip import grpc_round_trip, round_trip
 from tickspan.config import Reading, setting_keys
-from tickspan.distro import disabled_names, missing_defaults, reason_to_skip
+from tickspan.distro import destinations, disabled_names, missing_defaults, reason_to_skip
 from tickspan.instrumentation import redact
 from tickspan.version import __version__
 
 _SIGNALS: Final = ("traces", "metrics", "logs")
 _MEMBERS: Final = {"ccxt": "tickspan-ccxt", "redis": "tickspan-redis", "sqlalchemy": "tickspan-sqlalchemy"}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the report. `is_well` is None where there is nothing to be well or ill."""
-
-    subject: str
-    is_well: bool | None
-    detail: str
 
 
 def examine(reading: Reading, environ: Mapping[str, str], *, timeout_s: float) -> Iterable[Finding]:
@@ -41,7 +34,9 @@ def examine(reading: Reading, environ: Mapping[str, str], *, timeout_s: float) -
         reason = reason_to_skip(entry.name, names, reading.settings.prefer_upstream, disabled_names(environ))
         yield instrumentor_finding(entry, reason)
     yield from _of_missing_members(names)
-    yield from _of_round_trips({**environ, **missing_defaults(environ)}, timeout_s)
+    completed = {**environ, **missing_defaults(environ)}
+    yield from delivery_findings(reading.settings, completed)
+    yield from _of_round_trips(completed, timeout_s)
 
 
 def settings_table(reading: Reading) -> list[dict[str, Any]]:
@@ -115,7 +110,8 @@ def _of_round_trips(environ: Mapping[str, str], timeout_s: float) -> Iterable[Fi
         if reason is not None:
             yield Finding(subject, None, reason)
             continue
-        answer = round_trip(signal, environ, timeout_s)
+        send = grpc_round_trip if _protocol(signal, environ) == "grpc" else round_trip
+        answer = send(signal, environ, timeout_s)
         yield Finding(subject, answer.is_delivered, answer.explanation)
 
 
@@ -125,14 +121,15 @@ def _reason_for_no_round_trip(signal: str, environ: Mapping[str, str]) -> str | 
     if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return "not exported: OTEL_SDK_DISABLED is true"
     exporters = [name.strip() for name in environ.get(f"OTEL_{signal.upper()}_EXPORTER", "none").split(",")]
-    if "otlp" not in exporters and "otlp_proto_http" not in exporters:
+    if not {"otlp", "otlp_proto_http", "otlp_proto_grpc", "tickspan_spool"}.intersection(exporters):
         told = "" if exporters == ["none"] else f" over OTLP but to {', '.join(exporters)}"
         return f"not exported{told}: set OTEL_EXPORTER_OTLP_ENDPOINT to send it to a collector"
-    own = environ.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_PROTOCOL")
-    protocol = own or environ.get("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
-    if protocol != "http/protobuf" and "otlp_proto_http" not in exporters:
-        return f"exported by the protocol {protocol}: not tested, only http/protobuf is"
     return None
+
+
+def _protocol(signal: str, environ: Mapping[str, str]) -> str:
+    found = {destination.signal: destination.protocol for destination in destinations(environ)}
+    return found.get(cast("Signal", signal), "http/protobuf")
 
 
 def _with_version(requirement: str) -> str:

@@ -71,9 +71,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 def commands() -> list[Command]:
     """Our verbs, then those of members."""
+    from tickspan.cli.agent import AgentCommand
     from tickspan.cli.demo import DemoCommand
     from tickspan.cli.doctor import DoctorCommand
     from tickspan.cli.run import RunCommand
 
     members: list[Callable[[], Command]] = [entry.load() for entry in entry_points(group=COMMANDS)]
-    return [RunCommand(), DemoCommand(), DoctorCommand(), *(make() for make in members)]
+    return [RunCommand(), DemoCommand(), DoctorCommand(), AgentCommand(), *(make() for make in members)]

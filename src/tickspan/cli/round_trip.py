@@ -37,7 +37,9 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 )
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
+from tickspan_spool.sender import OutcomeKind, open_channel
 
+from tickspan.distro import destinations
 from tickspan.instrumentation import redact
 from tickspan.semconv.common import SERVICE_NAME
 
@@ -83,6 +85,21 @@ def round_trip(signal: str, environ: Mapping[str, str], timeout_s: float) -> Ans
     complaint = _complaint(signal, kind, answer)
     told = complaint or f"in {elapsed_ms:.0f} ms"
     return Answer(is_delivered=complaint is None, explanation=f"{shown} answered 200 {told}")
+
+
+def grpc_round_trip(signal: str, environ: Mapping[str, str], timeout_s: float) -> Answer:
+    """As `round_trip`, over gRPC."""
+    destination = next(item for item in destinations(environ) if item.signal == signal)
+    channel = open_channel(destination, environ=environ)
+    started = time.perf_counter()
+    try:
+        outcome = channel.send(_BODIES[signal](time.time_ns()), 1, timeout_s)
+    finally:
+        channel.close()
+    elapsed_ms = (time.perf_counter() - started) * 1e3
+    if outcome.kind is not OutcomeKind.DELIVERED or outcome.rejected:
+        return Answer(is_delivered=False, explanation=f"{destination.label}: {outcome.explanation}")
+    return Answer(is_delivered=True, explanation=f"{destination.label} answered OK in {elapsed_ms:.0f} ms")
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

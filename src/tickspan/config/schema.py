@@ -93,6 +93,62 @@ def _converted(name: str, value: Any, kind: Any) -> Any:
         raise ValueError(f"trading.{name}: {error}") from None
 
 
+class AgentMode(StrEnum):
+    """Who sends what was recorded."""
+
+    AUTO = "auto"
+    THREAD = "thread"
+    EXTERNAL = "external"
+    OFF = "off"
+
+
+class Fsync(StrEnum):
+    """Whether the spool survives the machine's death too, not only the process's."""
+
+    OFF = "off"
+    INTERVAL = "interval"
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolSettings:
+    """Settings of the spool: where finished records wait on disk until they are delivered."""
+
+    dir: str | None = field(
+        default=None,
+        metadata={"meaning": "folder of the spool; by default tickspan/spool below XDG_STATE_HOME"},
+    )
+    max_bytes: int = field(
+        default=512 * 1024 * 1024,
+        metadata={"meaning": "bytes on disk at most; beyond that the oldest records go, counted"},
+    )
+    segment_bytes: int = field(default=8 * 1024 * 1024, metadata={"meaning": "size of one file of the spool"})
+    ring_records: int = field(
+        default=20_000, metadata={"meaning": "records kept in memory while the disk cannot be used"}
+    )
+    fsync: Fsync = field(
+        default=Fsync.OFF,
+        metadata={"meaning": "off survives the death of the process; interval, by the agent, the machine's"},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PropagateSettings:
+    """To whom trace context and baggage may go."""
+
+    hosts: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "meaning": "hosts that get trace headers besides private ones; example.com is all below it too"
+        },
+    )
+    baggage_hosts: tuple[str, ...] = field(
+        default=(), metadata={"meaning": "hosts that get baggage; nobody does unless named"}
+    )
+    baggage_keys: tuple[str, ...] = field(
+        default=(), metadata={"meaning": "keys of baggage that may go to those hosts"}
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of the distribution."""
@@ -110,6 +166,18 @@ class Settings:
             "meaning": "libraries whose upstream instrumentor runs instead of ours, such as redis,sqlalchemy"
         },
     )
+    agent: AgentMode = field(
+        default=AgentMode.AUTO,
+        metadata={
+            "meaning": "who sends: a process started when needed (auto), a thread, one of yours (external)"
+        },
+    )
+    stack_source: bool = field(
+        default=False,
+        metadata={"meaning": "source lines in stack traces; literals in source are secrets"},
+    )
+    spool: SpoolSettings = field(default_factory=SpoolSettings)
+    propagate: PropagateSettings = field(default_factory=PropagateSettings)
     trading: TradingSettings = field(default_factory=TradingSettings)
 
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from tickspan.semconv import trading
-from tickspan.testing.decoding import ReceivedMetric, ReceivedSpan, StatusCode
+from tickspan.testing.decoding import ReceivedSpan, StatusCode
 from tickspan.testing.venue import Truth
 
 STAGES: Final = {
@@ -22,9 +22,6 @@ STAGES: Final = {
     "ack→fill": trading.LATENCY_ACK_TO_FIRST_FILL,
     "tick→fill": trading.LATENCY_TICK_TO_FILL,
 }
-_STARTED: Final = "otel.sdk.span.started"
-_LIVE: Final = "otel.sdk.span.live"
-_SAMPLING: Final = ("otel.span.sampling_result", "RECORD_AND_SAMPLE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +84,7 @@ class DemoReport:
 def build_report(
     truth: Truth,
     spans: Sequence[ReceivedSpan],
-    metrics: Sequence[ReceivedMetric],
+    ended: int,
     bodies: Iterable[bytes],
     secrets: Iterable[str],
 ) -> DemoReport:
@@ -96,7 +93,7 @@ def build_report(
     Args:
         truth: the venue's orders, executions and requests.
         spans: all spans received.
-        metrics: all metrics received, in order.
+        ended: spans that ended in the bot, by the ledger of its spool.
         bodies: the request bodies they came in, decompressed.
         secrets: keys and secrets; the signatures in `truth.requests` are added to them.
     """
@@ -106,7 +103,6 @@ def build_report(
     }
     told = [traces.get(order.client_id, frozenset()) for order in truth.orders]
     with_orders = frozenset[str]().union(*told)
-    ended = ended_spans(metrics)
     return DemoReport(
         orders=len(truth.orders),
         orders_filled=sum(order.leaves_quantity == 0 for order in truth.orders),
@@ -175,17 +171,6 @@ def _seconds(span: ReceivedSpan, key: str) -> float:
     value = span.attributes[key]
     assert isinstance(value, int | float), f"{key} is {value!r}"
     return float(value)
-
-
-def ended_spans(metrics: Iterable[ReceivedMetric]) -> int:
-    """Sampled spans that ended, by the SDK's own last count (cumulative, so the last export is the truth)."""
-    last: dict[str, float] = {}
-    for metric in metrics:
-        if metric.name in (_STARTED, _LIVE):
-            last[metric.name] = sum(
-                float(point.value or 0) for point in metric.points if _SAMPLING in point.attributes.items()
-            )
-    return int(last.get(_STARTED, 0) - last.get(_LIVE, 0))
 
 
 def signatures_in(truth: Truth) -> set[str]:

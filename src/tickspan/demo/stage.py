@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
+from tickspan_spool import agent
+
 from tickspan.demo.report import DemoReport, build_report
 from tickspan.instrumentation import redact
 from tickspan.testing.decoding import ReceivedSpan
@@ -32,6 +34,7 @@ DATABASES: Final = "sqlite+aiosqlite:///bot.db or postgresql+asyncpg://USER@HOST
 LOOPBACK: Final = "127.0.0.1,localhost"
 START_TIMEOUT_S: Final = 30.0
 STOP_TIMEOUT_S: Final = 60.0
+DRAIN_TIMEOUT_S: Final = 10.0
 
 
 class DemoError(Exception):
@@ -88,14 +91,27 @@ def perform(plan: DemoPlan, tell: Callable[[Progress], None]) -> Performance:
         }
         path = folder / "bot.json"
         path.write_text(json.dumps(config), encoding="utf-8")
-        _play(path, server, venue.url, plan.seconds, tell)
-        report = _report(_truth(venue.url), server, venue)
+        spool = stack.enter_context(_spool(folder))
+        _play(path, server, venue.url, spool, plan.seconds, tell)
+        report = _report(_truth(venue.url), server, spool, venue)
         return Performance(report, tuple(server.spans()), redis_words)
 
 
-def _report(truth: Truth, server: OtlpServer, venue: Connect) -> DemoReport:
-    secrets = (venue.api_key, venue.secret)
-    return build_report(truth, server.spans(), server.metrics(), server.bodies(), secrets)
+def _report(truth: Truth, server: OtlpServer, spool: Path, venue: Connect) -> DemoReport:
+    """What came of it, once the agent has delivered what the bot left."""
+    agent.drain(spool, DRAIN_TIMEOUT_S)
+    ended = agent.status(spool).signals["traces"].ended
+    return build_report(truth, server.spans(), ended, server.bodies(), (venue.api_key, venue.secret))
+
+
+@contextmanager
+def _spool(folder: Path) -> Generator[Path]:
+    """A spool of the demo's own; its agent ends with it."""
+    spool = folder / "spool"
+    try:
+        yield spool
+    finally:
+        agent.stop(spool, STOP_TIMEOUT_S)
 
 
 @contextmanager
@@ -211,15 +227,19 @@ def _connect(url: str) -> None:
 
 
 def _play(
-    config: Path, server: OtlpServer, venue_url: str, seconds: float, tell: Callable[[Progress], None]
+    config: Path,
+    server: OtlpServer,
+    venue_url: str,
+    spool: Path,
+    seconds: float,
+    tell: Callable[[Progress], None],
 ) -> None:
     """Run the bot under `tickspan run`, telling how far it is once a second."""
     settings = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": server.endpoint,
         "OTEL_SERVICE_NAME": "demo-bot",
-        "OTEL_BSP_SCHEDULE_DELAY": "500",
         "OTEL_METRIC_EXPORT_INTERVAL": "1000",
-        "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED": "true",
+        "TICKSPAN_SPOOL_DIR": str(spool),
         "TICKSPAN_TRADING_ENVIRONMENT": "simulated",
     }
     bot = [sys.executable, "-m", "tickspan.demo.bot", str(config)]

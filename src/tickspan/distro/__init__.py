@@ -13,18 +13,21 @@ from tickspan.distro.distro import (
 )
 from tickspan.distro.initialise import init, start_quietly
 from tickspan.distro.pipeline import Pipeline, compose
+from tickspan.distro.routes import destinations, spool_plan
 
 __all__ = [
     "Pipeline",
     "TickspanConfigurator",
     "TickspanDistro",
     "compose",
+    "destinations",
     "disabled_names",
     "init",
     "instrumentor_names",
     "missing_defaults",
     "process_pipeline",
     "reason_to_skip",
+    "spool_plan",
     "start_quietly",
     "wired_logger_provider",
     "wired_meter_provider",

@@ -19,8 +19,8 @@ from opentelemetry.sdk._configuration import _BaseConfigurator
 from tickspan.config import Reading, Settings, read_settings
 from tickspan.distro.choice import disabled_names, reason_to_skip
 from tickspan.distro.defaults import missing_defaults
-from tickspan.distro.pipeline import Pipeline, bare_pipeline, compose
-from tickspan.instrumentation import failure_of, redact
+from tickspan.distro.pipeline import Pipeline, bare_pipeline, compose, propagation_rules
+from tickspan.instrumentation import failure_of, propagation, redact
 from tickspan.recording import diagnostics
 
 INSTRUMENTORS: Final = "opentelemetry_instrumentor"
@@ -143,6 +143,7 @@ def process_pipeline(auto_version: str | None = None) -> Pipeline:
             distro.configure()
             with _no_named_providers():
                 _pipeline = compose(distro.settings_read(), os.environ, auto_version)
+            propagation.install(propagation_rules(distro.settings_read().settings.propagate))
         return _pipeline
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import sys
+import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,8 +17,12 @@ from opentelemetry.sdk._logs import LoggerProvider as SdkLoggerProvider
 from opentelemetry.sdk.metrics import MeterProvider as SdkMeterProvider
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
+from tickspan_spool.spool import Spool
+from tickspan_spool.twins import implementation
 
-from tickspan.config import Reading
+from tickspan.config import PropagateSettings, Reading
+from tickspan.distro.routes import SIGNALS, route_of, spool_plan
+from tickspan.instrumentation import propagation
 from tickspan.providers import LoggerProvider, MeterProvider, TracerProvider, logs_to, metrics_to, spans_to
 from tickspan.recording import Guard, diagnostics
 from tickspan.semconv.common import (
@@ -26,9 +31,11 @@ from tickspan.semconv.common import (
     TELEMETRY_AUTO_VERSION,
     TELEMETRY_DISTRO_NAME,
     TELEMETRY_DISTRO_VERSION,
+    TICKSPAN_IMPLEMENTATION,
 )
 from tickspan.version import __version__
 
+EXIT_BUDGET_S: Final = 2.0
 DECLARATIVE_VARIABLE: Final = "OTEL_CONFIG_FILE"
 ID_GENERATOR_VARIABLE: Final = "OTEL_PYTHON_ID_GENERATOR"
 
@@ -40,6 +47,7 @@ class Pipeline:
     tracer_provider: sdk_trace.TracerProvider
     meter_provider: SdkMeterProvider
     logger_provider: SdkLoggerProvider
+    spool: Spool | None = None
 
     def install(self) -> None:
         """Make the providers OpenTelemetry's global ones; what another SDK has set before us stays."""
@@ -50,18 +58,33 @@ class Pipeline:
         if _logs.get_logger_provider() is not self.logger_provider:
             _logs.set_logger_provider(self.logger_provider)
 
-    def shutdown(self) -> None:
-        """End open orders, then hand over spans, logs, and last the metrics that count both."""
-        guard = Guard("shutdown", "providers")
+    def close(self) -> None:
+        """At exit: end open orders, let processors finish, collect metrics a last time, hand over.
+
+        What later exit handlers and daemon threads record still counts.
+        """
+        deadline_s = time.monotonic() + EXIT_BUDGET_S
+        guard = Guard("exit", "providers")
         trading: Any = sys.modules.get("tickspan.trading")
         if trading is not None:
-            guard.own(trading.shutdown, default=None)
+            guard.closing(trading.shutdown, default=None)
         for provider in (self.tracer_provider, self.logger_provider, self.meter_provider):
-            guard.user(provider.shutdown, default=None)
+            guard.closing(getattr(provider, "close", provider.shutdown), default=None)
+        if self.spool is not None:
+            guard.closing(self.spool.close, max(0.0, deadline_s - time.monotonic()), default=None)
+
+    def force_flush(self, timeout_s: float) -> bool:
+        """Wait until everything that has ended is delivered; False when time ran out."""
+        deadline_s = time.monotonic() + timeout_s
+        is_done = True
+        for provider in (self.meter_provider, self.tracer_provider, self.logger_provider):
+            left_ms = max(0, int((deadline_s - time.monotonic()) * 1e3))
+            is_done &= bool(provider.force_flush(left_ms))
+        return is_done
 
 
 def compose(reading: Reading, environ: Mapping[str, str], auto_version: str | None = None) -> Pipeline:
-    """Build the providers; they are shut down at exit.
+    """Build the providers; they hand over at exit what is still to be sent.
 
     Raises:
         RuntimeError: a variable names an exporter or a protocol that is not installed.
@@ -70,9 +93,18 @@ def compose(reading: Reading, environ: Mapping[str, str], auto_version: str | No
     if environ.get(DECLARATIVE_VARIABLE):
         pipeline = _from_declarative(environ[DECLARATIVE_VARIABLE], reading, environ, auto_version)
     else:
-        pipeline = _from_environment(_resource(reading, environ, auto_version), environ)
-    atexit.register(pipeline.shutdown)
+        pipeline = _from_environment(reading, environ, auto_version)
+    atexit.register(pipeline.close)
     return pipeline
+
+
+def propagation_rules(given: PropagateSettings) -> propagation.PropagationRules:
+    """Who may get trace context. An entry that is no host is told, and then nobody of that list gets any."""
+    try:
+        return propagation.PropagationRules.of(given.hosts, given.baggage_hosts, given.baggage_keys)
+    except ValueError as error:
+        diagnostics.warning("propagate: %s", error)
+        return propagation.PropagationRules.of((), (), ())
 
 
 def bare_pipeline() -> Pipeline:
@@ -89,6 +121,7 @@ def _resource(reading: Reading, environ: Mapping[str, str], auto_version: str | 
     attributes: dict[str, Any] = {
         TELEMETRY_DISTRO_NAME: "tickspan",
         TELEMETRY_DISTRO_VERSION: __version__,
+        TICKSPAN_IMPLEMENTATION: implementation(),
     }
     if auto_version:
         attributes[TELEMETRY_AUTO_VERSION] = auto_version
@@ -112,18 +145,28 @@ def _named_id_generator(environ: Mapping[str, str]) -> IdGenerator | None:
     return sdk_configuration._import_id_generator(name) if name else None  # noqa: SLF001 - the hook of distributions
 
 
-def _from_environment(resource: Resource, environ: Mapping[str, str]) -> Pipeline:
-    """The SDK's own reading of the standard variables, with our providers and our way out."""
+def _from_environment(reading: Reading, environ: Mapping[str, str], auto_version: str | None) -> Pipeline:
+    """Our providers over the spool; exporters that are not OTLP's see the records beside it."""
     sdk = sdk_configuration
+    is_silent = environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+    resource = _resource(reading, environ, auto_version)
+    plan = spool_plan(reading.settings, environ, str(resource.attributes.get(SERVICE_NAME, "")))
+    routes = {signal: route_of(signal, environ) for signal in SIGNALS}
+    spool = None
+    if not is_silent and any(route.is_recorded for route in routes.values()):
+        spool = Spool(plan)
+    # A compiled class among its parts has no types that a checker knows.
+    sinks: dict[str, Any] = {signal: spool if route.is_recorded else None for signal, route in routes.items()}
     span_exporters, metric_exporters, log_exporters = sdk._import_exporters(  # noqa: SLF001 - the hook of distributions
-        sdk._get_exporter_names("traces"),  # noqa: SLF001
-        sdk._get_exporter_names("metrics"),  # noqa: SLF001
-        sdk._get_exporter_names("logs"),  # noqa: SLF001
+        routes["traces"].others,
+        routes["metrics"].others,
+        routes["logs"].others,
     )
     meter_provider = MeterProvider(
         [metrics_to(make()) for make in metric_exporters.values()],
         resource,
         shutdown_on_exit=False,
+        sink=sinks["metrics"],
         _meter_configurator=sdk._import_meter_configurator(sdk._get_meter_configurator()),  # noqa: SLF001
     )
     tracer_provider = TracerProvider(
@@ -132,19 +175,22 @@ def _from_environment(resource: Resource, environ: Mapping[str, str]) -> Pipelin
         shutdown_on_exit=False,
         id_generator=_named_id_generator(environ),
         meter_provider=meter_provider,
+        sink=sinks["traces"],
+        tells_source=reading.settings.stack_source,
         _tracer_configurator=sdk._import_tracer_configurator(sdk._get_tracer_configurator()),  # noqa: SLF001
     )
     logger_provider = LoggerProvider(
         resource,
         shutdown_on_exit=False,
         meter_provider=meter_provider,
+        sink=sinks["logs"],
         _logger_configurator=sdk._import_logger_configurator(sdk._get_logger_configurator()),  # noqa: SLF001
     )
     for make in span_exporters.values():
         tracer_provider.add_span_processor(spans_to(make(), meter_provider))
     for make in log_exporters.values():
         logger_provider.add_log_record_processor(logs_to(make(), meter_provider))
-    return Pipeline(tracer_provider, meter_provider, logger_provider)
+    return Pipeline(tracer_provider, meter_provider, logger_provider, spool)
 
 
 def _from_declarative(

@@ -1,9 +1,16 @@
 """How calls of other libraries become operations: rows, wrapping, undo, suppression, redaction."""
 
-from tickspan.instrumentation import redact
+from tickspan.instrumentation import positions, redact
 from tickspan.instrumentation.active import ActiveOperation, DescribeError
 from tickspan.instrumentation.causes import add_cause
-from tickspan.instrumentation.faults import exception_attributes, exception_message, failure_of, type_name
+from tickspan.instrumentation.faults import (
+    exception_attributes,
+    exception_event,
+    exception_message,
+    failure_of,
+    safe_message,
+    type_name,
+)
 from tickspan.instrumentation.hooks import when_imported
 from tickspan.instrumentation.instrumentor import Instrumentor
 from tickspan.instrumentation.operation import Attributes, Duration, Failure, Operation
@@ -31,10 +38,13 @@ __all__ = [
     "Wrap",
     "add_cause",
     "exception_attributes",
+    "exception_event",
     "exception_message",
     "failure_of",
     "is_suppressed",
+    "positions",
     "redact",
+    "safe_message",
     "suppressed",
     "suppressing",
     "type_name",

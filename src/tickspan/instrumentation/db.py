@@ -17,6 +17,7 @@ from tickspan.analysis.sql import Dialect, Flag, Kind, Statement, StatementCache
 from tickspan.instrumentation.active import ActiveOperation
 from tickspan.instrumentation.faults import type_name
 from tickspan.instrumentation.operation import NO_ATTRIBUTES, Attributes, Duration, Failure, Operation
+from tickspan.instrumentation.positions import VOUCHED, vouch
 from tickspan.instrumentation.workbench import Workbench
 from tickspan.recording import AttributeValue
 from tickspan.semconv.common import ERROR_TYPE, SERVER_ADDRESS, SERVER_PORT
@@ -83,6 +84,8 @@ class DatabaseOperations:
 
     def execution(self, statement: Statement, batch_size: int = 1) -> Operation:
         """One execution of `statement`; `batch_size` is how many sets of parameters go with it."""
+        if statement.text not in VOUCHED:
+            vouch(statement.text)
         attributes: dict[str, AttributeValue] = {
             **self._where,
             DB_QUERY_TEXT: statement.text,

@@ -4,12 +4,14 @@ from tickspan.providers.export import logs_to, metrics_to, spans_to
 from tickspan.providers.ids import PrivateIdGenerator
 from tickspan.providers.logger import LoggerProvider
 from tickspan.providers.meter import MeterProvider
+from tickspan.providers.span import RecordedSpan
 from tickspan.providers.tracer import Span, Tracer, TracerProvider
 
 __all__ = [
     "LoggerProvider",
     "MeterProvider",
     "PrivateIdGenerator",
+    "RecordedSpan",
     "Span",
     "Tracer",
     "TracerProvider",

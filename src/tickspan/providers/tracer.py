@@ -6,6 +6,8 @@ status texts are scrubbed before they are kept, ids are private, and the clock c
 
 from __future__ import annotations
 
+import atexit
+import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +23,12 @@ from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, Trace
 from opentelemetry.util.types import AnyValue, Attributes
 
 from tickspan.instrumentation import exception_message, redact, type_name
+from tickspan.providers.forked import of_this_process
 from tickspan.providers.ids import PrivateIdGenerator
+from tickspan.providers.observers import Observers
+from tickspan.providers.recorders import recorder_of
+from tickspan.providers.sink import Closed, Records, Sink, key_of
+from tickspan.recording import SpanRecorder
 from tickspan.recording.scan import MAX_SCANNED
 from tickspan.semconv.common import (
     EXCEPTION_ESCAPED,
@@ -104,6 +111,10 @@ class Tracer(sdk.Tracer):
 
     _clock: Clock = staticmethod(time.time_ns)
 
+    _recorder: SpanRecorder | None = None
+    tells_source: bool = False
+    """Whether stacks of recorded exceptions hold source lines."""
+
     @staticmethod
     def like(tracer: sdk.Tracer, clock: Clock) -> Tracer:
         """A tracer of ours in the state of the SDK's."""
@@ -111,6 +122,18 @@ class Tracer(sdk.Tracer):
         vars(ours).update(vars(tracer))
         ours._clock = clock  # noqa: SLF001 - our own class
         return ours
+
+    def record(self, recorder: SpanRecorder) -> None:
+        """Start spans by `recorder` from now on: its methods take the place of this class's."""
+        self._recorder = recorder
+        recorder.is_enabled = self._is_enabled()
+        self.start_span = recorder.start_span  # pyright: ignore[reportAttributeAccessIssue] - shadows the method on purpose
+        self.start_as_current_span = recorder.start_as_current_span  # pyright: ignore[reportAttributeAccessIssue]
+
+    def _set_tracer_config(self, tracer_config: Any) -> None:
+        super()._set_tracer_config(tracer_config)
+        if self._recorder is not None:
+            self._recorder.is_enabled = self._is_enabled()
 
     def start_span(
         self,
@@ -172,7 +195,11 @@ class Tracer(sdk.Tracer):
 
 
 class TracerProvider(sdk.TracerProvider):
-    """The SDK's provider with our tracers. Same constructor, plus `clock`; zero arguments will do."""
+    """The SDK's provider with our tracers. Same constructor, plus `clock` and `sink`; zero arguments will do.
+
+    With a sink, spans are recorded as OTLP bytes when they end, and processors of the user see them beside
+    that. Without one, spans are the SDK's.
+    """
 
     def __init__(
         self,
@@ -183,7 +210,9 @@ class TracerProvider(sdk.TracerProvider):
         id_generator: IdGenerator | None = None,
         span_limits: sdk.SpanLimits | None = None,
         *,
-        clock: Clock = time.time_ns,
+        clock: Clock | None = None,
+        sink: Sink | None = None,
+        tells_source: bool = False,
         **extras: Any,
     ) -> None:
         super().__init__(
@@ -195,7 +224,12 @@ class TracerProvider(sdk.TracerProvider):
             span_limits,
             **extras,
         )
+        self._tells_source = tells_source
         self._clock = clock
+        self._sink = sink
+        self._is_shut_down = False
+        self._must_renew = False
+        self._observers = Observers(lambda: self._active_span_processor._span_processors)  # noqa: SLF001
 
     def get_tracer(
         self,
@@ -205,6 +239,7 @@ class TracerProvider(sdk.TracerProvider):
         attributes: Mapping[str, AnyValue] | None = None,
     ) -> trace_api.Tracer:
         """The tracer of a scope; the same object each time."""
+        self.renew()
         tracer = super().get_tracer(
             instrumenting_module_name, instrumenting_library_version, schema_url, attributes
         )
@@ -214,5 +249,97 @@ class TracerProvider(sdk.TracerProvider):
             scope = tracer._instrumentation_scope  # noqa: SLF001 - the key the SDK keeps it under
             kept = self._tracers[scope]
             if not isinstance(kept, Tracer):
-                kept = self._tracers[scope] = Tracer.like(tracer, self._clock)
+                kept = self._tracers[scope] = Tracer.like(tracer, self._clock or time.time_ns)
+                kept.tells_source = self._tells_source
+                if self._sink is not None:
+                    kept.record(recorder_of(kept, self._records(self._sink, kept), self._clock))
+                    self._recorders(kept)[0].hooks = self._observers.hooks()
             return kept
+
+    def add_span_processor(self, span_processor: sdk.SpanProcessor) -> None:
+        """Let a processor see spans from now on; it is asked behind a guard."""
+        super().add_span_processor(span_processor)
+        for recorder in self._recorders(*self._tracers.values()):
+            recorder.hooks = self._observers.hooks()
+
+    def shutdown(self) -> None:
+        """Shut the processors down. What is recorded afterwards is counted as lost."""
+        if self._sink is None:
+            super().shutdown()
+            return
+        if self._is_shut_down:
+            return
+        self._is_shut_down = True
+        for recorder in self._recorders(*self._tracers.values()):
+            recorder.stream = Closed(self._sink, "traces")
+        self._observers.shutdown()
+        if self._atexit_handler is not None:
+            atexit.unregister(self._atexit_handler)
+            self._atexit_handler = None
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        """Flush the processors, then wait until all spans so far are delivered; False when time ran out."""
+        if self._sink is None:
+            return super().force_flush(timeout_millis)
+        deadline = time.monotonic() + timeout_millis / 1e3
+        is_flushed = self._observers.force_flush(timeout_millis)
+        return self._sink.force_flush(max(0.0, deadline - time.monotonic())) and is_flushed
+
+    def close(self) -> None:
+        """Shut the processors down at the end of the process; recording goes on to its last moment."""
+        if self._sink is None:
+            self.shutdown()
+        else:
+            self._observers.shutdown()
+
+    def _handle_fork(self) -> None:
+        if self._sink is None:
+            super()._handle_fork()
+            return
+        self._tracers_lock = threading.Lock()
+        self._must_renew = True
+        for recorder in self._recorders(*self._tracers.values()):
+            recorder.stream = _AfterFork(self, recorder)
+
+    def renew(self) -> None:
+        """Take over the resource of a forked child, once: for tracers that are there, and those to come."""
+        with self._tracers_lock:
+            if not self._must_renew:
+                return
+            self._must_renew = False
+            self._resource = of_this_process(self._resource)
+            for tracer in self._tracers.values():
+                tracer._set_resource(self._resource)  # noqa: SLF001 - what upstream does after a fork
+            self._restart_streams()
+
+    def _update_resource(self, resource: Resource) -> None:
+        super()._update_resource(resource)
+        self._restart_streams()
+
+    def _restart_streams(self) -> None:
+        if self._sink is not None:
+            for recorder in self._recorders(*self._tracers.values()):
+                recorder.stream = self._records(self._sink, recorder.owner)
+
+    def _records(self, sink: Sink, tracer: Tracer) -> Records:
+        if self._is_shut_down:
+            return Closed(sink, "traces")
+        return sink.stream(key_of("traces", tracer.resource, tracer._instrumentation_scope))  # noqa: SLF001
+
+    @staticmethod
+    def _recorders(*tracers: sdk.Tracer) -> list[SpanRecorder]:
+        ours = (tracer._recorder for tracer in tracers if isinstance(tracer, Tracer))  # noqa: SLF001
+        return [recorder for recorder in ours if recorder is not None]
+
+
+class _AfterFork:
+    """In place of a recorder's stream in a forked child until its first record: `fork()` stays quick."""
+
+    def __init__(self, provider: TracerProvider, recorder: SpanRecorder) -> None:
+        self._provider = provider
+        self._recorder = recorder
+
+    def append(self, record: bytes, items: int = 1) -> None:
+        """Renew the provider, then hand the record on."""
+        self._provider.renew()
+        self._recorder.stream.append(record, items)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final, ParamSpec, TypeVar
 
 from tickspan.recording.diagnostics import diagnostics
+from tickspan.recording.urls import REDACTED
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -114,22 +115,38 @@ class Guard:
                 self._note(error)
             return default
 
+    def privacy(self, fn: Callable[..., T], *args: object) -> T | str:
+        """Run a redactor, a filter or any other privacy hook, of ours or the user's: it fails closed.
+
+        An exception leaves `[redacted]`, is counted and told once; the hook is never switched off, since what
+        it would have held back would get out. No mode raises: a half-redacted value must not travel in a
+        traceback.
+        """
+        try:
+            return fn(*args)
+        except Exception as error:  # noqa: BLE001 - the guard is where foreign faults stop
+            if not isinstance(error, _STATE_OF_THE_APPLICATION):
+                self._note(error, is_kept_on=True)
+            return REDACTED
+
     def statistics(self) -> GuardStatistics:
         """The count so far."""
         return GuardStatistics(self._kind, self._name, self._errors, self._last_error_type, self._is_disabled)
 
-    def _note(self, error: Exception) -> None:
+    def _note(self, error: Exception, *, is_kept_on: bool = False) -> None:
         self._last_error_type = type(error).__qualname__
         number = next(self._count)
         self._errors = max(self._errors, number)
-        if number == DISABLE_AFTER:
+        if number == DISABLE_AFTER and not is_kept_on:
             self._is_disabled = True
         with suppress(Exception):  # a handler or filter of the application's may raise
-            self._tell(number)
+            self._tell(number, is_kept_on=is_kept_on)
 
-    def _tell(self, number: int) -> None:
+    def _tell(self, number: int, *, is_kept_on: bool) -> None:
         story = (self._kind, self._name, self._last_error_type)
-        if number == 1:
+        if number == 1 and is_kept_on:
+            diagnostics.warning("%s '%s' failed with %s; what it was given is recorded as [redacted]", *story)
+        elif number == 1:
             diagnostics.warning("%s '%s' failed with %s; the application goes on", *story)
-        elif number == DISABLE_AFTER:
+        elif number == DISABLE_AFTER and not is_kept_on:
             diagnostics.error("%s '%s' disabled after 10 errors, the last was %s", *story)

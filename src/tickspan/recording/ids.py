@@ -4,35 +4,33 @@ from __future__ import annotations
 
 import os
 import random
+from functools import partial
 from typing import Final
 
-_INVALID: Final = 0
+_generator: Final = random.Random(os.urandom(32))  # noqa: S311 - ids are no secrets
+
+
+def _seed_anew() -> None:
+    _generator.seed(os.urandom(32))
+
+
+os.register_at_fork(after_in_child=_seed_anew)
+
+draw_trace_id: Final = partial(_generator.getrandbits, 128)
+"""128 random bits; zero, which is no id, once in 10^38 draws: `or draw_trace_id()` makes it never."""
+draw_span_id: Final = partial(_generator.getrandbits, 64)
+"""64 random bits; the same holds."""
 
 
 class PrivateIds:
     """Random ids, seeded by the operating system, seeded anew in a forked child."""
 
-    __slots__ = ("_getrandbits", "_pid")
-
-    def __init__(self) -> None:
-        self._seed()
+    __slots__ = ()
 
     def trace_id(self) -> int:
         """128 random bits, never zero."""
-        return self._draw(128)
+        return draw_trace_id() or self.trace_id()
 
     def span_id(self) -> int:
         """64 random bits, never zero."""
-        return self._draw(64)
-
-    def _seed(self) -> None:
-        self._pid = os.getpid()
-        self._getrandbits = random.Random(os.urandom(32)).getrandbits  # noqa: S311 - ids are no secrets
-
-    def _draw(self, bits: int) -> int:
-        if self._pid != os.getpid():
-            self._seed()
-        value = self._getrandbits(bits)
-        while value == _INVALID:
-            value = self._getrandbits(bits)
-        return value
+        return draw_span_id() or self.span_id()

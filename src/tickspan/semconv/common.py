@@ -13,10 +13,13 @@ NETWORK_PEER_PORT: Final = "network.peer.port"
 SERVER_ADDRESS: Final = "server.address"
 SERVER_PORT: Final = "server.port"
 
+PROCESS_PID: Final = "process.pid"
 SERVICE_INSTANCE_ID: Final = "service.instance.id"
 SERVICE_NAME: Final = "service.name"
 TELEMETRY_AUTO_VERSION: Final = "telemetry.auto.version"
 TELEMETRY_DISTRO_NAME: Final = "telemetry.distro.name"
 TELEMETRY_DISTRO_VERSION: Final = "telemetry.distro.version"
+TICKSPAN_IMPLEMENTATION: Final = "tickspan.implementation"
+"""Of the hot modules: compiled, pure, or mixed."""
 
 EXCEPTION_EVENT: Final = "exception"

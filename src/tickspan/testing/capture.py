@@ -13,15 +13,14 @@ from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogR
 from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler
 
 from tickspan.providers import LoggerProvider, MeterProvider, TracerProvider
 from tickspan.recording import strict
 from tickspan.semconv.common import SERVICE_NAME
+from tickspan.testing.decoding import ReceivedSpan
+from tickspan.testing.sink import MemorySink
 
 EPOCH_NS: Final = 1_700_000_000_000_000_000
 """Where a fake clock starts."""
@@ -84,22 +83,22 @@ class RecordedSpan:
     scope: str = field(default="", compare=False)
 
     @staticmethod
-    def of(span: ReadableSpan) -> RecordedSpan:
-        """The value of an SDK span."""
+    def of(span: ReceivedSpan) -> RecordedSpan:
+        """The value of a span as a collector gets it."""
         return RecordedSpan(
             name=span.name,
             kind=span.kind.name.lower(),
-            trace_id=span.context.trace_id if span.context else 0,
-            span_id=span.context.span_id if span.context else 0,
-            parent_id=span.parent.span_id if span.parent else None,
-            attributes=dict(span.attributes or {}),
-            status=span.status.status_code.name.lower(),
-            description=span.status.description,
-            events=tuple(RecordedEvent(e.name, dict(e.attributes or {})) for e in span.events),
-            links=tuple((link.context.trace_id, link.context.span_id) for link in span.links),
-            start_ns=span.start_time or 0,
-            end_ns=span.end_time or 0,
-            scope=span.instrumentation_scope.name if span.instrumentation_scope else "",
+            trace_id=int(span.trace_id, 16),
+            span_id=int(span.span_id, 16),
+            parent_id=int(span.parent_span_id, 16) if span.parent_span_id else None,
+            attributes=dict(span.attributes),
+            status=span.status.code.name.lower(),
+            description=span.status.description or None,
+            events=tuple(RecordedEvent(event.name, dict(event.attributes)) for event in span.events),
+            links=tuple((int(link.trace_id, 16), int(link.span_id, 16)) for link in span.links),
+            start_ns=span.start_ns,
+            end_ns=span.end_ns,
+            scope=span.scope,
         )
 
 
@@ -117,7 +116,7 @@ class Capture:
 
     def __init__(self, sampler: Sampler = ALWAYS_ON, clock: FakeClock | None = None) -> None:
         self.clock = clock or FakeClock()
-        self._spans = InMemorySpanExporter()
+        self.sink = MemorySink()
         self._logs = InMemoryLogRecordExporter()
         self._metrics = InMemoryMetricReader()
         resource = Resource({SERVICE_NAME: "test"})
@@ -131,17 +130,17 @@ class Capture:
             id_generator=CountedIds(),
             clock=self.clock,
             meter_provider=self.meter_provider,
+            sink=self.sink,
         )
-        self.tracer_provider.add_span_processor(SimpleSpanProcessor(self._spans))
         self.logger_provider = LoggerProvider(resource, shutdown_on_exit=False)
         self.logger_provider.add_log_record_processor(SimpleLogRecordProcessor(self._logs))
 
     def __repr__(self) -> str:
-        return f"<Capture {len(self._spans.get_finished_spans())} spans>"
+        return f"<Capture {len(self.sink.entries)} spans>"
 
     def spans(self) -> list[RecordedSpan]:
         """Finished spans in the order of their start."""
-        recorded = (RecordedSpan.of(span) for span in self._spans.get_finished_spans())
+        recorded = (RecordedSpan.of(span) for span in self.sink.telemetry().spans)
         return sorted(recorded, key=lambda span: span.span_id)
 
     def tree(self) -> str:
@@ -167,7 +166,7 @@ class Capture:
 
     def clear(self) -> None:
         """Forget finished spans and logs."""
-        self._spans.clear()
+        self.sink.clear()
         self._logs.clear()
 
     def shutdown(self) -> None:

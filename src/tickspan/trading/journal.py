@@ -101,8 +101,8 @@ class Journal:
         links: Sequence[SpanContext],
         started_at: int,
     ) -> Span:
-        """The running span of one wire request (or, emulated, of several)."""
-        return self._tracer.start_span(
+        """The running span of one wire request (or, emulated, of several); a crash before its end is told."""
+        span = self._tracer.start_span(
             f"{names.SPAN_ORDER}.{request.operation} {request.venue}",
             parent,
             SpanKind.INTERNAL if request.emulated else SpanKind.CLIENT,
@@ -112,6 +112,10 @@ class Journal:
             record_exception=False,
             set_status_on_exception=False,
         )
+        pend = getattr(span, "pend", None)  # a provider of ours that records into a spool
+        if pend is not None:
+            pend()
+        return span
 
     def cancel_answered(
         self, span: Span, points: Points, known: Mapping[str, attributes.AttributeValue]

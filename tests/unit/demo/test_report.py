@@ -13,13 +13,12 @@ from tickspan.demo.report import (
     Operations,
     Stage,
     count_secrets,
-    ended_spans,
     operations_of,
     quantile,
     stages_of,
     traces_of_orders,
 )
-from tickspan.testing.decoding import ReceivedMetric, ReceivedPoint, ReceivedSpan, ReceivedStatus, Value
+from tickspan.testing.decoding import ReceivedSpan, ReceivedStatus, Value
 
 _WELL = DemoReport(
     orders=3,
@@ -65,34 +64,6 @@ def _span(
     )
 
 
-def _counter(name: str, **values: int) -> ReceivedMetric:
-    points = tuple(
-        ReceivedPoint({"otel.span.sampling_result": result}, start_ns=0, time_ns=1, value=value)
-        for result, value in values.items()
-    )
-    return ReceivedMetric(
-        name=name,
-        kind="sum",
-        unit="{span}",
-        description="",
-        points=points,
-        temporality="cumulative",
-        is_monotonic=True,
-        scope="opentelemetry-sdk",
-        resource={},
-    )
-
-
-@pytest.mark.parametrize(
-    ("values", "p50", "p99"),
-    [
-        ([7.0], 7.0, 7.0),
-        ([2.0, 1.0], 1.0, 2.0),
-        ([4.0, 3.0, 2.0, 1.0], 2.0, 4.0),
-        ([float(n) for n in range(1, 101)], 50.0, 99.0),
-        ([float(n) for n in range(1, 1001)], 500.0, 990.0),
-    ],
-)
 def test_a_quantile_is_the_value_at_the_nearest_rank(values: list[float], p50: float, p99: float):
     assert (quantile(values, 0.5), quantile(values, 0.99)) == (p50, p99)
 
@@ -126,17 +97,6 @@ def test_what_is_no_secret_is_not_found():
 
 def test_a_secret_counts_once_however_often_it_is_there():
     assert count_secrets([_SECRET.encode() * 3, b"other"], [_SECRET, _SECRET, "other"]) == 2
-
-
-def test_ended_spans_are_the_last_count_of_sampled_spans_that_are_not_live():
-    metrics = [
-        _counter("otel.sdk.span.started", RECORD_AND_SAMPLE=3),
-        _counter("otel.sdk.span.live", RECORD_AND_SAMPLE=3),
-        _counter("other", RECORD_AND_SAMPLE=100),
-        _counter("otel.sdk.span.started", RECORD_AND_SAMPLE=10, DROP=5),
-        _counter("otel.sdk.span.live", RECORD_AND_SAMPLE=1, RECORD_ONLY=2),
-    ]
-    assert (ended_spans(metrics), ended_spans([])) == (9, 0)
 
 
 def test_operations_are_counted_by_name_the_most_frequent_first():

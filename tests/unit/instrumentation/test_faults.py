@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+import re
+from collections.abc import Generator
+from typing import Any, NoReturn
 
 import pytest
 
-from tickspan.instrumentation import Failure, exception_attributes, exception_message, failure_of, type_name
+from tickspan.instrumentation import (
+    Failure,
+    exception_attributes,
+    exception_event,
+    exception_message,
+    failure_of,
+    type_name,
+)
 from tickspan.instrumentation.faults import MAX_FRAMES
+from tickspan.recording import values
+
+
+@pytest.fixture(autouse=True)
+def asked_anew() -> Generator[None]:
+    yield
+    values._avoided.clear()
 
 
 class Venue:
@@ -67,3 +83,131 @@ def test_a_deep_stack_keeps_both_its_ends() -> None:
         deep(200)
     frames = str(exception_attributes(raised.value)["exception.stacktrace"]).splitlines()
     assert (len(frames), frames[MAX_FRAMES // 2]) == (MAX_FRAMES + 1, f"… {202 - MAX_FRAMES} frames …")
+
+
+# Events
+
+
+def raised(error: BaseException, cause: BaseException | None = None) -> BaseException:
+    try:
+        raise error from cause
+    except type(error) as caught:
+        return caught
+
+
+def lines(error: BaseException, **options: Any) -> list[str]:
+    """The stack of the event, without the places, which move."""
+    stack = str(exception_event(error, **options)["exception.stacktrace"])
+    return [re.sub(r"^.*:\d+ ", "FRAME ", line) for line in stack.splitlines()]
+
+
+def test_an_event_has_the_attributes_of_the_sdk() -> None:
+    event = exception_event(ValueError("apiKey=M4rker"))
+    assert event == {
+        "exception.type": "ValueError",
+        "exception.message": "apiKey=[redacted]",
+        "exception.stacktrace": "",
+    }
+
+
+def test_causes_are_told_with_type_message_and_frames() -> None:
+    error = raised(ValueError("outer"), raised(KeyError("apiKey=M4rker"), raised(OSError(2, "gone"))))
+    assert lines(error) == [
+        "FRAME raised",
+        "caused by KeyError: 'apiKey=[redacted]'",
+        "FRAME raised",
+        "caused by FileNotFoundError: [Errno 2] gone",
+        "FRAME raised",
+    ]
+
+
+def test_what_was_being_handled_is_told_unless_it_is_suppressed() -> None:
+    error, other = ValueError("outer"), KeyError("inner")
+    error.__context__ = other
+    assert lines(error) == ["while handling KeyError: 'inner'"]
+    error.__suppress_context__ = True
+    assert lines(error) == []
+
+
+def test_a_cycle_of_causes_ends() -> None:
+    first, second = ValueError("first"), KeyError("second")
+    first.__cause__, second.__cause__ = second, first
+    assert lines(first) == ["caused by KeyError: 'second'"]
+
+
+def test_of_many_causes_eight_are_told() -> None:
+    error: BaseException = ValueError("0")
+    for number in range(1, 20):
+        error = raised(ValueError(str(number)), error)
+    assert [line for line in lines(error) if "caused" in line] == [
+        f"caused by ValueError: {number}" for number in range(18, 10, -1)
+    ]
+
+
+def test_members_of_a_group_are_told() -> None:
+    error = ExceptionGroup("both", [ValueError("a"), KeyError("b")])
+    assert lines(error) == ["member ValueError: a", "member KeyError: 'b'"]
+
+
+def test_where_the_message_is_given_causes_are_told_by_type_alone() -> None:
+    error = raised(ValueError("M4rker"), KeyError("M4rker"))
+    assert lines(error, message="refused") == ["FRAME raised", "caused by KeyError"]
+
+
+def test_source_lines_are_told_only_if_asked_for() -> None:
+    error = raised(ValueError("x"))
+    assert lines(error) == ["FRAME raised"]
+    assert lines(error, with_source=True) == ["FRAME raised", "    raise error from cause"]
+
+
+def test_literals_in_source_lines_are_scanned() -> None:
+    error = ValueError("x")
+    try:
+        _apiKey = "M4rker"; raise error  # noqa: E702, N806 # fmt: skip
+    except ValueError:
+        pass
+    assert "_apiKey = [redacted]; raise error" in lines(error, with_source=True)[1]
+    assert "M4rker" not in str(exception_event(error, with_source=True))
+
+
+def test_a_long_text_is_cut_and_a_lone_surrogate_replaced() -> None:
+    message = str(exception_event(ValueError("word " * 10_000))["exception.message"])
+    assert (len(message) < 5_000, message[-6:]) == (True, "…[cut]")
+    assert exception_event(ValueError("a\ud800"))["exception.message"] == "a\N{REPLACEMENT CHARACTER}"
+
+
+class IntegrityError(Exception):
+    pass
+
+
+IntegrityError.__module__ = "sqlalchemy.exc"
+
+
+class DerivedError(IntegrityError):
+    pass
+
+
+@pytest.mark.parametrize("kind", [IntegrityError, DerivedError])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            'duplicate key violates unique constraint "users_pkey"\nDETAIL:  Key (mail)=(M4rker) exists.',
+            "duplicate key violates unique constraint ?",
+        ),
+        ("(x) bad\n[SQL: INSERT INTO t VALUES ('M4rker')]\n[parameters: ('M4rker',)]", "(x) bad"),
+        ("invalid input syntax for integer: 'M4rker'", "invalid input syntax for integer: ?"),
+        ("Key (mail)=(M4rker) is gone", ""),
+        ("near \"M4rker: 'x", "near ?"),
+    ],
+)
+def test_a_databases_error_is_told_without_what_it_quotes(
+    kind: type[Exception], text: str, expected: str
+) -> None:
+    assert exception_event(kind(text))["exception.message"] == expected
+    assert "M4rker" not in str(exception_event(raised(ValueError("outer"), kind(text))))
+
+
+def test_an_exception_that_cannot_be_printed_has_an_empty_message() -> None:
+    assert exception_event(MuteError())["exception.message"] == ""
+    assert exception_event(raised(ValueError("outer"), MuteError()))["exception.stacktrace"] != ""

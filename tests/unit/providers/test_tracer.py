@@ -25,6 +25,7 @@ from opentelemetry.util.types import Attributes
 
 from tickspan.providers import PrivateIdGenerator, Span, Tracer, TracerProvider
 from tickspan.testing import CountedIds, FakeClock
+from tickspan.testing.sink import MemorySink
 
 MARKER = "M4rkerOfASecret"
 
@@ -46,9 +47,17 @@ def kept() -> Keep:
     return Keep()
 
 
+@pytest.fixture(params=["recorded", "sdk"])
+def sink(request: pytest.FixtureRequest) -> MemorySink | None:
+    """With a sink spans are ours, without one the SDK's: processors see no difference."""
+    return MemorySink() if request.param == "recorded" else None
+
+
 @pytest.fixture
-def provider(kept: Keep) -> Generator[TracerProvider]:
-    provider = TracerProvider(shutdown_on_exit=False, id_generator=CountedIds(), clock=FakeClock(100, 1))
+def provider(kept: Keep, sink: MemorySink | None) -> Generator[TracerProvider]:
+    provider = TracerProvider(
+        shutdown_on_exit=False, id_generator=CountedIds(), clock=FakeClock(100, 1), sink=sink
+    )
     provider.add_span_processor(kept)
     yield provider
     provider.shutdown()
@@ -90,6 +99,7 @@ def test_a_span_that_is_ending_cannot_be_ended_again(
     assert [record.message for record in caplog.records] == ["Calling end() on an ended span."]
 
 
+@pytest.mark.parametrize("sink", [None])
 def test_a_hook_that_raises_leaves_an_ended_span(provider: TracerProvider, kept: Keep) -> None:
     def fail(span: sdk.Span) -> None:
         raise LookupError
@@ -142,6 +152,7 @@ def test_a_span_that_is_ended_by_many_threads_ends_once(provider: TracerProvider
 # Texts
 
 
+@pytest.mark.parametrize("sink", [None])
 def test_a_recorded_exception_is_scrubbed(provider: TracerProvider, kept: Keep) -> None:
     span = provider.get_tracer("test").start_span("name")
     span.record_exception(ValueError(f"GET https://host/x?signature={MARKER} apiKey={MARKER}"), {"a": 1}, 7)
@@ -189,6 +200,7 @@ def test_a_status_text_is_scrubbed(provider: TracerProvider, kept: Keep, set_sta
     assert only(kept).status.description == "secret=[redacted]"
 
 
+@pytest.mark.parametrize("sink", [None])
 def test_an_exception_that_cannot_be_printed_is_recorded(provider: TracerProvider, kept: Keep) -> None:
     class MuteError(Exception):
         def __str__(self) -> str:
@@ -202,6 +214,7 @@ def test_an_exception_that_cannot_be_printed_is_recorded(provider: TracerProvide
     assert "MuteError: <exception str() failed>" in str(attributes["exception.stacktrace"])
 
 
+@pytest.mark.parametrize("sink", [None])
 def test_of_a_long_traceback_the_end_is_kept(provider: TracerProvider, kept: Keep) -> None:
     namespace: dict[str, Any] = {}
     source = (
@@ -247,6 +260,7 @@ def test_many_threads_get_the_same_tracer(provider: TracerProvider) -> None:
     assert len({id(tracer) for tracer in tracers}) == 1
 
 
+@pytest.mark.parametrize("sink", [None])
 def test_spans_are_the_sdks_to_anyone_who_asks(provider: TracerProvider) -> None:
     span = provider.get_tracer("test").start_span("name")
     assert type(span) is Span

@@ -166,6 +166,24 @@ def test_a_log_handler_that_raises_does_not_reach_the_caller(guard: Guard, told:
     assert told == []
 
 
+def test_a_privacy_hook_that_fails_leaves_nothing_and_stays_on(guard: Guard, told: list[str]) -> None:
+    assert [guard.privacy(broken, "M4rker") for _ in range(12)] == ["[redacted]"] * 12
+    assert guard.privacy(str.upper, "a") == "A"
+    assert guard.statistics() == GuardStatistics("processor", "queries", 12, "FaultError", is_disabled=False)
+    assert told == [
+        "processor 'queries' failed with FaultError; what it was given is recorded as [redacted]",
+    ]
+
+
+@pytest.mark.usefixtures("told")
+def test_a_privacy_hook_for_which_no_stack_is_left_leaves_nothing(guard: Guard) -> None:
+    def run_out() -> NoReturn:
+        raise RecursionError
+
+    assert guard.privacy(run_out) == "[redacted]"
+    assert guard.statistics().errors == 0
+
+
 @pytest.mark.usefixtures("lenient", "told")
 def test_no_exception_is_kept(guard: Guard) -> None:
     error = FaultError()

@@ -36,8 +36,8 @@ def test_spans_come_as_values_in_the_order_of_their_start(telemetry: Capture) ->
         ),
     ]
     assert [(s.start_ns - EPOCH_NS, s.end_ns - EPOCH_NS, s.scope) for s in telemetry.spans()] == [
-        (0, 3_000_000, "scope"),
-        (1_000_000, 2_000_000, "scope"),
+        (0, 4_000_000, "scope"),
+        (1_000_000, 3_000_000, "scope"),
     ]
 
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from tickspan.instrumentation import Attributes, AttributeValue, Operation
+from tickspan.instrumentation.commands import CUT, SUBCOMMANDS, Command, command_of, text_of
 from tickspan.semconv.common import SERVER_ADDRESS, SERVER_PORT
 from tickspan.semconv.db import (
     DB_NAMESPACE,
@@ -22,41 +22,18 @@ from tickspan.semconv.db import (
 )
 from tickspan.semconv.redis import REDIS_CLIENT_OPERATION_BLOCKING, SYSTEM_REDIS
 
-from tickspan_redis.verbs import BLOCKING, BLOCKING_IF_ASKED, COMMANDS, SUBCOMMANDS, WITHHELD
-
-OTHER: Final = "OTHER"
-"""Stands for a verb that is not one of Redis's: it may be data."""
-
-MAX_ARGUMENTS: Final = 32
-"""How many `?` of one command are told."""
+from tickspan_redis.verbs import BLOCKING, BLOCKING_IF_ASKED
 
 MAX_TEXT: Final = 1024
 """Characters of `db.query.text`, the `...` of a cut text included."""
 
 _DEFAULT_PORT: Final = 6379
-_CUT: Final = "..."
 _SCRIPT_NAMES: Final = {
     "EVALSHA": re.compile(r"[0-9a-fA-F]{40}"),
     "EVALSHA_RO": re.compile(r"[0-9a-fA-F]{40}"),
     "FCALL": re.compile(r"[A-Za-z0-9_]{1,64}"),
     "FCALL_RO": re.compile(r"[A-Za-z0-9_]{1,64}"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """One command without its data: what it is called, and how many arguments it has."""
-
-    verb: str
-    argument_count: int
-
-    @property
-    def text(self) -> str | None:
-        """`SET ? ?`; None where even the shape is not told."""
-        if self.verb.partition(" ")[0] in WITHHELD:
-            return None
-        marks = " ?" * min(self.argument_count, MAX_ARGUMENTS)
-        return f"{self.verb}{marks}{' ' + _CUT if self.argument_count > MAX_ARGUMENTS else ''}"
 
 
 def describe_command(client: Any, args: Sequence[Any], options: Mapping[str, Any]) -> Operation | None:
@@ -96,40 +73,6 @@ def describe_pipeline(pipeline: Any, args: Sequence[Any], options: Mapping[str, 
     return Operation(name, attributes, is_leaf=True)
 
 
-def command_of(args: Sequence[Any]) -> Command:
-    """Verb and number of arguments, split as redis-py splits them: `"AUTH secret"` has one argument."""
-    first = args[0]
-    if type(first) is str and first in COMMANDS and first not in SUBCOMMANDS:
-        return Command(first, len(args) - 1)
-    words = [*_words(first), *(_text_of(arg) for arg in args[1:2])]
-    count = len(_words(first)) + len(args) - 1
-    return _named(words, count)
-
-
-def _named(words: Sequence[str], count: int) -> Command:
-    verb, *rest = words or ("",)
-    if verb not in COMMANDS:
-        return Command(OTHER, max(count - 1, 0))
-    if rest and rest[0].upper() in SUBCOMMANDS.get(verb, ()):
-        return Command(f"{verb} {rest[0].upper()}", count - 2)
-    return Command(verb, count - 1)
-
-
-def _words(first: Any) -> list[str]:
-    """The words of a call's first argument, the verb in capitals."""
-    verb, *rest = _text_of(first).split() or [""]
-    return [verb.upper(), *rest]
-
-
-def _text_of(value: Any) -> str:
-    """`value` as text where it can be a word of a command; "" otherwise."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bytes | bytearray | memoryview):
-        return bytes(value).decode("latin-1")
-    return ""
-
-
 def is_blocking(command: Command, args: Sequence[Any]) -> bool:
     """Whether the call waits on the server for data to come."""
     if command.verb in BLOCKING:
@@ -137,7 +80,7 @@ def is_blocking(command: Command, args: Sequence[Any]) -> bool:
     if command.verb not in BLOCKING_IF_ASKED:
         return False
     # What follows STREAMS are keys, and a key may be called BLOCK.
-    words = (_text_of(arg).upper() for arg in args[1:])
+    words = (text_of(arg).upper() for arg in args[1:])
     return next((word for word in words if word in {"BLOCK", "STREAMS"}), None) == "BLOCK"
 
 
@@ -152,7 +95,7 @@ def is_empty(result: Any) -> bool:
 def _script_name(command: Command, args: Sequence[Any]) -> Attributes:
     """The digest or name of a stored program, if it looks like one."""
     shape = _SCRIPT_NAMES.get(command.verb)
-    name = _text_of(args[1]) if shape is not None and len(args) > 1 else ""
+    name = text_of(args[1]) if shape is not None and len(args) > 1 else ""
     return {DB_STORED_PROCEDURE_NAME: name} if shape is not None and shape.fullmatch(name) else {}
 
 
@@ -160,11 +103,11 @@ def pipeline_text(commands: Iterable[Command]) -> str:
     """The commands' texts, one a line, at most MAX_TEXT characters: whole lines, then `...` for the rest."""
     texts = (command.text or command.verb for command in commands)
     lines: list[str] = []
-    room = MAX_TEXT - len(_CUT)
+    room = MAX_TEXT - len(CUT)
     for text in texts:
         room -= len(text) + 1
         if room < 0:
-            lines.append(_CUT)
+            lines.append(CUT)
             break
         lines.append(text)
     return "\n".join(lines)

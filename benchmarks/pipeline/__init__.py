@@ -1,0 +1,1 @@
+"""The pipeline beside its peers: what recording costs, what it disturbs, and what arrives."""

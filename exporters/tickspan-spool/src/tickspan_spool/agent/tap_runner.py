@@ -1,0 +1,86 @@
+"""TapRunner: the thread in which taps look at what is safe in the spool."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from tickspan_spool.courier import BATCH_BYTES, BATCH_RECORDS
+from tickspan_spool.taps import Finding, TapBatch, Taps, TapStatistics
+
+from .guest import Guest, TrackSource
+
+_LOGGER = logging.getLogger(__name__)
+_TICK_S: Final = 1.0
+_PACE_S: Final = 0.1
+
+
+class TapRunner:
+    """Starts its thread with its first guest. `add` and `remove` may come from any thread."""
+
+    def __init__(self, taps: Taps, tell: Callable[[Finding], None], clock: Callable[[], float]) -> None:
+        """Give what the taps find to `tell`, in the runner's thread."""
+        self._taps = taps
+        self._tell = tell
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._watched: list[tuple[Guest, TrackSource]] = []
+        self._is_stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._tick_at_s = clock()
+
+    def add(self, guest: Guest, source: TrackSource) -> None:
+        """Show this guest's records to the taps that it names."""
+        with self._lock:
+            self._watched = [*self._watched, (guest, source)]
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="tickspan-taps", daemon=True)
+                self._thread.start()
+
+    def remove(self, guest: Guest) -> None:
+        """Forget this guest."""
+        with self._lock:
+            self._watched = [pair for pair in self._watched if pair[0] is not guest]
+
+    def stop(self, timeout_s: float) -> bool:
+        """End the thread; False when a tap does not come back in time."""
+        self._is_stopping.set()
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+        return self._thread is None or not self._thread.is_alive()
+
+    def statistics(self) -> tuple[TapStatistics, ...]:
+        """Of each tap."""
+        return self._taps.statistics()
+
+    def _run(self) -> None:
+        while not self._is_stopping.is_set():
+            try:
+                is_busy = self.look()
+            except Exception:  # a thread's top
+                _LOGGER.exception("the taps could not be shown anything")
+                is_busy = False
+            if not is_busy:
+                self._is_stopping.wait(_PACE_S)
+
+    def look(self) -> bool:
+        """Show each guest's next batch, and the time when it is due; whether there is probably more."""
+        is_busy = False
+        for guest, source in self._watched:
+            entries = source.read(BATCH_RECORDS, BATCH_BYTES)
+            if entries:
+                description = guest.folder.description
+                batch = TapBatch(guest.folder.path.name, description.service_name, entries)
+                self._tell_all(self._taps.on_batch(description.taps, batch))
+                source.acknowledge(entries, sum(entry.items for entry in entries), {})
+                is_busy = is_busy or len(entries) == BATCH_RECORDS
+        if self._clock() >= self._tick_at_s:
+            self._tick_at_s = self._clock() + _TICK_S
+            self._tell_all(self._taps.tick())
+        return is_busy
+
+    def _tell_all(self, findings: Iterable[Finding]) -> None:
+        for finding in findings:
+            self._tell(finding)

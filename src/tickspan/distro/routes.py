@@ -1,0 +1,61 @@
+"""Which way each signal goes, as the standard variables say: into the spool, to other exporters, nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tickspan_spool.entries import Signal
+from tickspan_spool.sender import Destination, destinations_from_environment
+from tickspan_spool.spool import SpoolPlan
+
+from tickspan.config import Settings
+from tickspan.distro.defaults import EXPORTERS
+
+SIGNALS: Final[tuple[Signal, ...]] = ("traces", "metrics", "logs")
+_THROUGH_THE_SPOOL: Final = frozenset({"otlp", "otlp_proto_http", "otlp_proto_grpc", "tickspan_spool"})
+_NONE: Final = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where the records of one signal go."""
+
+    is_recorded: bool
+    """Into the spool: to be sent over OTLP or, without an endpoint, kept as a flight recorder keeps them."""
+    is_sent: bool
+    """Over OTLP."""
+    others: list[str]
+    """Exporters that are not OTLP's, by their names."""
+
+
+def route_of(signal: Signal, environ: Mapping[str, str]) -> Route:
+    """The route that `OTEL_<SIGNAL>_EXPORTER` asks for; unset means the spool alone."""
+    names = [name.strip() for name in environ.get(EXPORTERS[signal], "").split(",") if name.strip()]
+    others = [name for name in names if name not in _THROUGH_THE_SPOOL and name != _NONE]
+    is_sent = any(name in _THROUGH_THE_SPOOL for name in names)
+    return Route(is_recorded=is_sent or not names, is_sent=is_sent, others=others)
+
+
+def destinations(environ: Mapping[str, str]) -> tuple[Destination, ...]:
+    """Where the spool's records are sent; none for a signal that no variable names."""
+    found = destinations_from_environment(environ)
+    return tuple(item for item in found if route_of(item.signal, environ).is_sent)
+
+
+def spool_plan(settings: Settings, environ: Mapping[str, str], service_name: str) -> SpoolPlan:
+    """What the spool of this process is to do."""
+    standard = SpoolPlan.from_environment(environ)
+    given = settings.spool
+    return SpoolPlan(
+        directory=Path(given.dir).expanduser() if given.dir else standard.directory,
+        max_bytes=given.max_bytes,
+        segment_bytes=given.segment_bytes,
+        ring_records=given.ring_records,
+        fsync=given.fsync.value,
+        agent=settings.agent.value,
+        destinations=destinations(environ),
+        service_name=service_name,
+    )
