@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
 
 from tickspan.providers.sink import Records
 from tickspan.recording import diagnostics
@@ -81,12 +81,22 @@ class Collection:
         try:
             for stream in streams:
                 if stream.newly_refused():
-                    diagnostics.warning("%s", cardinality_of(scope, *stream.cardinality()))
+                    self._tell_refused(scope, stream)
                 if not self._add(stream, batch):
                     return False
             return True
         finally:
             batch.hand_over()
+
+    def _tell_refused(self, scope: str, stream: metering.Stream) -> None:
+        name, limit, refused, kept = stream.cardinality()
+        diagnostics.warning("%s", cardinality_of(scope, name, limit, refused, self._paced(kept)))
+
+    def _paced(self, series: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+        for number, attributes in enumerate(series):
+            if number % MAX_POINTS == 0:
+                self._pause()
+            yield attributes
 
     def _add(self, stream: metering.Stream, batch: Batch) -> bool:
         for chunk in stream.chunks(MAX_POINTS, MAX_BYTES):

@@ -18,6 +18,9 @@ from typing import Any, Final, Protocol
 
 from tickspan.recording import Guard
 
+_AFTER_A_FAULT_S: Final = 60.0
+_FOR_EVER: Final = -1.0
+
 
 class Collectable(Protocol):
     """What is collected at an interval."""
@@ -57,7 +60,7 @@ class Collector:
             if not self.is_running:
                 self._start()
             elif is_new:
-                self._wake.set()
+                self._ring()
 
     def leave(self, provider: Collectable) -> None:
         """Do not collect this one any more."""
@@ -74,7 +77,8 @@ class Collector:
     def _forget_thread(self) -> None:
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
-        self._wake = threading.Event()
+        self._bell = threading.Lock()  # rung by a release: an `Event` would block in a signal handler
+        self._bell.acquire()
 
     def _forget(self, reference: weakref.ref[Collectable]) -> None:
         self._due.pop(reference, None)
@@ -84,30 +88,39 @@ class Collector:
             return
         try:
             if not self.is_running:
-                wake = (self._wake,)
-                thread = threading.Thread(target=self._run, args=wake, name="tickspan-metrics", daemon=True)
+                bell = (self._bell,)
+                thread = threading.Thread(target=self._run, args=bell, name="tickspan-metrics", daemon=True)
                 with suppress(RuntimeError):  # none can be started: the process, or its memory, is at its end
                     thread.start()
                     self._thread = thread
         finally:
             self._starting.release()
 
-    def _run(self, wake: threading.Event) -> None:
-        while True:
-            wake.wait(self._collect_due())
-            wake.clear()
+    def _ring(self) -> None:
+        """Let the thread look at the clock again."""
+        with suppress(RuntimeError):  # it was rung already
+            self._bell.release()
 
-    def _collect_due(self) -> float | None:
-        """Collect those whose time has come. Returns the seconds until the next; None without providers."""
-        for reference, due in list(self._due.items()):
+    def _run(self, bell: threading.Lock) -> None:
+        guard = Guard("thread", "metrics")
+        while True:
+            bell.acquire(timeout=guard.closing(self._collect_due, default=_AFTER_A_FAULT_S))
+
+    def _collect_due(self) -> float:
+        """Collect those whose time has come. Returns the seconds until the next, or -1 for ever."""
+        for reference, due in self._due.copy().items():  # a copy in one step: providers come and go meanwhile
             provider = reference()
             now = self._monotonic()
-            if provider is not None and due <= now:
+            if provider is not None and due <= now and reference in self._due:
                 missed = math.floor((now - due) / provider.interval_s)
                 self._due[reference] = due + (missed + 1) * provider.interval_s
                 self._guard_of(provider).own(provider.collect, default=False)
-        waits = [due - self._monotonic() for due in list(self._due.values())]
-        return max(0.0, min(waits)) if waits else None
+        earliest = min(self._due.copy().values(), default=None)
+        return (
+            _FOR_EVER
+            if earliest is None
+            else min(max(0.0, earliest - self._monotonic()), threading.TIMEOUT_MAX)
+        )
 
     def _guard_of(self, provider: Any) -> Guard:
         return self._guards.setdefault(provider, Guard("collection of", "metrics"))

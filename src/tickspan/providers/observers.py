@@ -32,9 +32,9 @@ class Observers:
         return Hooks(self._on_start, self._on_ending, self._on_end) if self._processors() else None
 
     def shutdown(self) -> None:
-        """Shut each of them down."""
+        """Shut each of them down, also one that was switched off."""
         for processor in self._processors():
-            self._guard(processor).closing(processor.shutdown, default=None)
+            _guard_of(processor).user(processor.shutdown, default=None)
 
     def force_flush(self, timeout_millis: float) -> bool:
         """Flush each of them, all within one budget; False when one did not come to its end."""
@@ -61,9 +61,13 @@ class Observers:
     def _guard(self, processor: Any) -> Guard:
         known = self._guards.get(id(processor))
         if known is None:
-            kind = type(processor)
-            known = self._guards[id(processor)] = Guard("processor", f"{kind.__module__}.{kind.__qualname__}")
+            known = self._guards[id(processor)] = _guard_of(processor)
         return known
+
+
+def _guard_of(processor: Any) -> Guard:
+    kind = type(processor)
+    return Guard("processor", f"{kind.__module__}.{kind.__qualname__}")
 
 
 def _start(processor: SpanProcessor, span: Any, context: Context) -> None:

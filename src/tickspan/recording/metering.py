@@ -138,8 +138,8 @@ class Slot:
     def point(
         self,
         temporality: cython.int,  # noqa: ARG002 - the subclasses' own
-        is_synchronous: cython.bint,  # noqa: ARG002
-        time_ns: cython.longlong,  # noqa: ARG002
+        is_synchronous: cython.bint,  # noqa: ARG002 - the same
+        time_ns: cython.longlong,  # noqa: ARG002 - the same
     ) -> object:
         """What `wire` writes as a point, from the interval that was taken out; None when there is none."""
         return None

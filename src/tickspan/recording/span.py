@@ -29,13 +29,19 @@ except ImportError:  # nobody needs Cython to run the interpreted form
     from tickspan_spool._shadow import cython
 
 if cython.compiled:
-    from cython.cimports.cpython.contextvars import PyContextVar_CheckExact, PyContextVar_Set, get_value
+    from cython.cimports.cpython.contextvars import (
+        PyContextVar_CheckExact,
+        PyContextVar_Reset,
+        PyContextVar_Set,
+        get_value,
+    )
     from cython.cimports.cpython.dict import PyDict_SetItem
     from cython.cimports.posix.time import CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, timespec
 else:
     PyDict_SetItem = dict.__setitem__
 
 _new = object.__new__
+_known: dict = KNOWN
 MAX_TEXT = 16 * 1024
 INTERNAL = 1
 SAMPLED = 1
@@ -313,7 +319,10 @@ class SpanRecorder:
             flags |= SAMPLED
         elif self.sampling == CALL_SAMPLER:
             decided = self._decide(context, trace_id, name, kind, attributes, links)
+            given = attributes
             is_recorded, is_sampled, attributes, trace_state = decided
+            if not is_recorded:
+                attributes = given
             flags = (flags & ~SAMPLED) | (SAMPLED if is_sampled else 0)
         else:
             is_recorded = flags & SAMPLED != 0
@@ -685,7 +694,7 @@ def _clean(key: object, value: object, max_length: cython.Py_ssize_t) -> object:
             value = clean_value(value)
     elif kind is not bool and kind is not float and value is not None:
         value = clean_value(value)
-    policy = KNOWN.get(key)
+    policy = _known.get(key)
     if policy is not PLAIN:
         if policy is None:
             policy = key_policy(key)
@@ -785,7 +794,13 @@ class CurrentSpan:
         span = self._span
         recorder: SpanRecorder = self._recorder
         try:
-            recorder._context_var.reset(self._token)
+            if cython.compiled:
+                if recorder._is_variable:
+                    PyContextVar_Reset(recorder._context_var, self._token)
+                else:
+                    recorder._context_var.reset(self._token)
+            else:
+                recorder._context_var.reset(self._token)
         except ValueError:  # left in another context than entered, as an abandoned async generator is
             diagnostics.debug("a current span was left in another context than it was entered in")
         self._token = None

@@ -295,15 +295,7 @@ def _identity(w: _Writer, tag: cython.uint, value: object) -> cython.int:
 @cython.inline
 def _trace_identity(w: _Writer, tag: cython.uint, value: object) -> cython.int:
     """A trace id: sixteen bytes, big endian."""
-    if cython.compiled:
-        _put64_big(w, value & _UINT64)
-        _put64_big(w, value >> 64)
-        at: cython.p_uchar = w.take(2)
-        at[0] = cython.cast(cython.uchar, tag)
-        at[1] = 16
-    else:
-        w._parts += (value.to_bytes(16, "big"), _SMALL[tag] + b"\x10")
-        w.size += 18
+    _bytes(w, tag, value.to_bytes(16, "big"))
     return 0
 
 
@@ -417,11 +409,12 @@ def _key_values(w: _Writer, tag: cython.uint, attributes: dict) -> cython.int:
     """One `KeyValue` for each attribute, in the dict's order."""
     since: cython.Py_ssize_t
     for key, value in reversed(attributes.items()):
-        if not cython.compiled and type(value) is str and len(value) < _REMEMBERED_LENGTH:
-            entry = _remembered.get((tag, key, value)) or _remember(tag, key, value)
-            w._parts.append(entry)
-            w.size += len(entry)
-            continue
+        if not cython.compiled:
+            entry = _short_entry(tag, key, value)
+            if entry is not None:
+                w._parts.append(entry)
+                w.size += len(entry)
+                continue
         since = w.size
         _message_value(w, 0x12, value)
         _text(w, 0x0A, key)
@@ -435,6 +428,35 @@ _remembered: dict = {}
 """Attributes whose value is a short text, by (tag, key, value), and names by (kind, name): the same few come
 again and again, and the interpreted form is ten times slower at encoding one than at looking it up. Emptied
 when it is full."""
+
+
+def _short_entry(tag: int, key: str, value: object) -> bytes | None:
+    """A `KeyValue` whose value is a number or a short text, by what is remembered of its key; else None."""
+    kind = type(value)
+    if kind is str:
+        if len(value) >= _REMEMBERED_LENGTH:
+            return None
+        return _remembered.get((tag, key, value)) or _remember(tag, key, value)
+    if kind is float:
+        data = b"\x21" + _pack_double(value)
+    elif kind is int:
+        data = b"\x18" + (_SMALL[value] if 0 <= value < 16384 else _varint_bytes(value & _UINT64))
+    elif kind is bool:
+        data = b"\x10\x01" if value else b"\x10\x00"
+    else:
+        return None
+    size = len(data)
+    return (_remembered.get((tag, key, size, None)) or _remember_key(tag, key, size)) + data
+
+
+def _remember_key(tag: int, key: str, size: int) -> bytes:
+    """What stands before the value of an attribute, when the value takes `size` bytes."""
+    w: _Writer = _Writer()
+    w.size = size
+    _head(w, 0x12, 0)
+    _text(w, 0x0A, key)
+    _head(w, tag, 0)
+    return _keep(w, (tag, key, size, None))
 
 
 def _remember(tag: int, key: str, value: str) -> bytes:

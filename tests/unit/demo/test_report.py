@@ -64,6 +64,16 @@ def _span(
     )
 
 
+@pytest.mark.parametrize(
+    ("values", "p50", "p99"),
+    [
+        ([7.0], 7.0, 7.0),
+        ([2.0, 1.0], 1.0, 2.0),
+        ([4.0, 3.0, 2.0, 1.0], 2.0, 4.0),
+        ([float(n) for n in range(1, 101)], 50.0, 99.0),
+        ([float(n) for n in range(1, 1001)], 500.0, 990.0),
+    ],
+)
 def test_a_quantile_is_the_value_at_the_nearest_rank(values: list[float], p50: float, p99: float):
     assert (quantile(values, 0.5), quantile(values, 0.99)) == (p50, p99)
 

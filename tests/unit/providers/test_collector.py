@@ -48,7 +48,7 @@ def collector_without_thread(clock: Clock, *providers: Provider) -> Collector:
 def test_a_provider_is_collected_at_its_interval() -> None:
     clock, slow, quick = Clock(), Provider(60.0), Provider(10.0)
     collector = collector_without_thread(clock, slow, quick)
-    waits: list[float | None] = []
+    waits: list[float] = []
     for clock.now in (0.0, 10.0, 15.0, 60.0):
         waits.append(collector._collect_due())
     assert (waits, slow.collections, quick.collections) == ([10.0, 10.0, 5.0, 10.0], 1, 2)
@@ -67,7 +67,7 @@ def test_a_provider_that_is_gone_or_has_left_is_not_collected() -> None:
     collector.leave(leaving)
     del gone
     gc.collect()
-    assert (collector._collect_due(), repr(collector)) == (None, "<Collector not running, 0 providers>")
+    assert (collector._collect_due(), repr(collector)) == (-1, "<Collector not running, 0 providers>")
 
 
 def test_an_infinite_interval_starts_nothing() -> None:
