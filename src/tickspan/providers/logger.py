@@ -22,7 +22,7 @@ from opentelemetry.util.types import AnyValue, Attributes
 from tickspan.instrumentation import exception_attributes
 from tickspan.providers.forked import of_this_process
 from tickspan.providers.log_processors import GuardedProcessors
-from tickspan.providers.recorders import _interop
+from tickspan.providers.recorders import interop
 from tickspan.providers.sink import Closed, Records, Sink, key_of
 from tickspan.recording import Guard
 from tickspan.recording._impl import logrecord
@@ -46,7 +46,7 @@ class Logger(sdk.Logger):
         ours._guard = Guard("recording", "log")  # noqa: SLF001
         limits = ours._log_record_limits  # noqa: SLF001
         ours.recorder = logrecord.LogRecorder(
-            _interop(),
+            interop(),
             _Late(ours),
             limits.max_log_record_attributes,
             limits.max_log_record_attribute_length,
@@ -220,7 +220,7 @@ class Logger(sdk.Logger):
         is_ours = resource is self._resource and scope is self._instrumentation_scope
         if not is_ours and not isinstance(stream, Closed):
             stream = self._sink.stream(key_of("logs", resource, scope))
-        return logrecord.LogRecorder(_interop(), stream)
+        return logrecord.LogRecorder(interop(), stream)
 
     def _set_resource(self, resource: Resource) -> None:
         super()._set_resource(resource)

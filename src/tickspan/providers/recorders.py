@@ -42,7 +42,8 @@ class _RuntimeContext:
         self.reset = runtime.detach
 
 
-def _interop() -> Interop:
+def interop() -> Interop:
+    """OpenTelemetry's own objects for the recording layer, which imports none of it."""
     runtime = context_api._RUNTIME_CONTEXT  # noqa: SLF001 - no public name
     is_variable = type(runtime) is ContextVarsRuntimeContext
     variable: Any = runtime._current_context if is_variable else _RuntimeContext(runtime)  # noqa: SLF001
@@ -63,7 +64,7 @@ def recorder_of(tracer: Any, stream: Any, clock: Callable[[], int] | None) -> Sp
     ids = _Ids(tracer.id_generator)
     return SpanRecorder(
         tracer,
-        _interop(),
+        interop(),
         _limits(tracer._span_limits),  # noqa: SLF001
         ids.new_trace_id,
         ids.new_span_id,
