@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 from opentelemetry import trace as trace_api
 from opentelemetry.attributes import BoundedAttributes
@@ -18,8 +18,9 @@ from typing_extensions import deprecated
 
 from tickspan.instrumentation import redact
 from tickspan.instrumentation.faults import exception_event, safe_message
-from tickspan.recording import RecordingSpan, clean_text
-from tickspan.semconv.common import EXCEPTION_ESCAPED, EXCEPTION_EVENT
+from tickspan.recording import RecordingSpan, clean_attributes, clean_text
+from tickspan.recording.values import foreign_text, type_text
+from tickspan.semconv.common import EXCEPTION_ESCAPED, EXCEPTION_EVENT, EXCEPTION_MESSAGE, EXCEPTION_TYPE
 
 _KINDS = (None, SpanKind.INTERNAL, SpanKind.SERVER, SpanKind.CLIENT, SpanKind.PRODUCER, SpanKind.CONSUMER)
 _CODES = (StatusCode.UNSET, StatusCode.OK, StatusCode.ERROR)
@@ -182,17 +183,18 @@ class RecordedSpan(RecordingSpan, sdk.Span):  # pyright: ignore[reportIncompatib
 
     def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
         """Set the status; its text is scrubbed, since it often is an exception's."""
-        if isinstance(status, Status):
-            code, text = status.status_code, status.description
+        given: Any = status
+        code, text = given, description
+        if issubclass(type(given), Status):  # never `isinstance`: a lazy proxy would be asked what it is
+            code, text = given.status_code, given.description
             if description is not None:
                 sdk.logger.warning(
                     "Description %s ignored. Use either `Status` or `(StatusCode, Description)`",
-                    redact.text(str(description)),
+                    redact.text(foreign_text(description)),
                 )
-        else:
-            code, text = status, description
-        number = getattr(code, "value", 0)
-        self.put_status(number if number in (1, 2) else 0, redact.text(text) if isinstance(text, str) else "")
+        number = code.value if type(code) is StatusCode else 0
+        is_text = issubclass(type(text), str)
+        self.put_status(number, redact.text(clean_text(cast("str", text))) if is_text else "")
 
     def set_error(self, error: BaseException) -> None:
         """What an exception that passes through means: status error, with its scrubbed text."""
@@ -206,11 +208,8 @@ class RecordedSpan(RecordingSpan, sdk.Span):  # pyright: ignore[reportIncompatib
         escaped: bool = False,
     ) -> None:
         """Record an `exception` event whose texts are scrubbed: URLs of venues carry signatures."""
-        values: dict[str, Any] = {
-            **exception_event(exception, with_source=self.recorder.owner.tells_source),
-            EXCEPTION_ESCAPED: str(escaped),
-            **(attributes or {}),
-        }
+        told: dict[str, Any] = _told_of(exception, with_source=self.recorder.owner.tells_source)
+        values = {**told, EXCEPTION_ESCAPED: str(escaped), **clean_attributes(attributes or {})}
         self.add_event(EXCEPTION_EVENT, values, timestamp)
 
     def _readable_span(self) -> sdk.ReadableSpan:
@@ -219,6 +218,13 @@ class RecordedSpan(RecordingSpan, sdk.Span):  # pyright: ignore[reportIncompatib
     def to_json(self, indent: int | None = 4) -> str:
         """As the SDK's."""
         return FinishedSpan(self).to_json(indent)
+
+
+def _told_of(exception: Any, *, with_source: bool) -> dict[str, Any]:
+    """An exception's event; also of what is none, since any object may be handed over as one."""
+    if issubclass(type(exception), BaseException):
+        return dict(exception_event(exception, with_source=with_source))
+    return {EXCEPTION_TYPE: type_text(type(exception)), EXCEPTION_MESSAGE: foreign_text(exception)}
 
 
 class SilentSpan(NonRecordingSpan):
@@ -266,18 +272,18 @@ def parent_of(span: Any) -> tuple[int, int, bool, int, TraceState | None] | None
     if type(span) is SilentSpan:
         trace_id, span_id, flags, trace_state = span._identity  # noqa: SLF001 - our own class
         return (trace_id, span_id, False, flags, trace_state) if trace_id and span_id else None
-    known = span.get_span_context() if isinstance(span, trace_api.Span) else None
-    if not isinstance(known, SpanContext) or not known.is_valid:
+    known: Any = span.get_span_context() if issubclass(type(span), trace_api.Span) else None
+    if not issubclass(type(known), SpanContext) or not known.is_valid:
         return None
     return (known.trace_id, known.span_id, known.is_remote, int(known.trace_flags), known.trace_state or None)
 
 
 def link_of(link: Any, attributes: Any) -> tuple[int, int, str, Any, bool] | None:
     """What a recorder needs of a link, or of the context it leads to; None for one that says nothing."""
-    context = link
-    if not isinstance(link, SpanContext):
+    context: Any = link
+    if not issubclass(type(link), SpanContext):
         context, attributes = getattr(link, "context", None), getattr(link, "attributes", None)
-    if not isinstance(context, SpanContext):
+    if not issubclass(type(context), SpanContext):
         return None
     if not (context.is_valid or attributes or context.trace_state):
         return None

@@ -38,6 +38,7 @@ except ImportError:  # nobody needs Cython to run the interpreted form
     from tickspan_spool._shadow import cython
 
 MAX_TEXT = 16 * 1024
+MAX_KEY = 256
 _MIN_INT64 = -(1 << 63)
 _MAX_INT64 = (1 << 63) - 1
 _TIME_END = 1 << 64
@@ -252,14 +253,14 @@ class LogRecorder:
             if skipped > 0:
                 skipped -= 1
                 continue
-            name = key if type(key) is str and key else clean_key(key)
+            name = key if type(key) is str and 0 < len(key) <= MAX_KEY else clean_key(key)
             kept[name] = _clean(name, value, self._max_length)
         return kept, count - len(kept)
 
     @cython.cfunc
     def _keep_extra(self, kept: dict, values: dict) -> cython.int:
         for key, value in _extra(values).items():
-            name = key if type(key) is str and key else clean_key(key)
+            name = key if type(key) is str and 0 < len(key) <= MAX_KEY else clean_key(key)
             kept[name] = _clean(name, value, self._max_length)
         return 0
 
@@ -275,7 +276,7 @@ def standard_attributes(record: Any, exception: Any) -> dict:
     values: dict = record.__dict__
     kept: dict = {}
     for key, value in _extra(values).items():
-        name = key if type(key) is str and key else clean_key(key)
+        name = key if type(key) is str and 0 < len(key) <= MAX_KEY else clean_key(key)
         kept[name] = _clean(name, value, -1)
     kept[CODE_FILE_PATH] = _plain(values["pathname"])
     kept[CODE_FUNCTION_NAME] = _plain(values["funcName"])

@@ -43,6 +43,8 @@ else:
 _new = object.__new__
 _known: dict = KNOWN
 MAX_TEXT = 16 * 1024
+MAX_KEY = 256
+"""Longer keys are cleaned, which cuts them at `MAX_TEXT`."""
 INTERNAL = 1
 SAMPLED = 1
 RANDOM_TRACE_ID = 2
@@ -286,8 +288,8 @@ class SpanRecorder:
     ) -> object:
         span: RecordingSpan
         parent: RecordingSpan
-        if context is None:
-            context = self._current()
+        if type(context) is not self._context_class and not issubclass(type(context), dict):
+            context = self._current()  # none given, or what is no context
         current = context.get(self._span_key)
         trace_id = None
         parent_id = None
@@ -347,7 +349,7 @@ class SpanRecorder:
         span._ended = ended
         span._status_code = 0
         span._status_text = ""
-        span._name = name if type(name) is str and name else clean_name(name)
+        span._name = name if type(name) is str and 0 < len(name) <= MAX_TEXT else clean_name(name)
         span._kind = INTERNAL if kind is None else _kind_number(kind)
         if self._clock is not None:
             span._start_ns = self._clock() if start_time is None else clean_time(start_time, self._clock)
@@ -493,7 +495,7 @@ class RecordingSpan:
         if recorder._max_attributes == 0:
             self.dropped_attribute_count += 1
             return 0
-        if type(key) is not str or not key:
+        if type(key) is not str or not 0 < len(key) <= MAX_KEY:
             key = clean_key(key)
         value = _clean(key, value, recorder._max_length)
         values: dict = self.attribute_values
@@ -513,7 +515,12 @@ class RecordingSpan:
         recorder: SpanRecorder = self.recorder
         time_ns = self._now() if timestamp is None else clean_time(timestamp, self._now)
         cleaned, dropped = _clean_all(attributes, recorder._max_event_attributes, recorder._max_other_length)
-        event = (time_ns, name if type(name) is str and name else clean_name(name), cleaned, dropped)
+        event = (
+            time_ns,
+            name if type(name) is str and 0 < len(name) <= MAX_TEXT else clean_name(name),
+            cleaned,
+            dropped,
+        )
         if self.event_tuples is None:
             self.event_tuples = []
         self.event_tuples.append(event)
@@ -558,7 +565,7 @@ class RecordingSpan:
         if self._state == _ENDED:
             _too_late("Tried calling update_name on an ended span.")
             return
-        self._name = name if type(name) is str and name else clean_name(name)
+        self._name = name if type(name) is str and 0 < len(name) <= MAX_TEXT else clean_name(name)
 
     def put_status(self, code: int, text: str):
         """Set OTLP's status (0 unset, 1 ok, 2 error). Ok is final, and unset changes nothing."""
@@ -729,7 +736,7 @@ def _clean_all(attributes: object, limit: cython.Py_ssize_t, max_length: cython.
             if limit == 0:
                 dropped += 1
                 continue
-            name = key if type(key) is str and key else clean_key(key)
+            name = key if type(key) is str and 0 < len(key) <= MAX_KEY else clean_key(key)
             if 0 < limit <= len(cleaned):
                 del cleaned[next(iter(cleaned))]
                 dropped += 1

@@ -445,6 +445,32 @@ def test_names_kinds_statuses_and_times_of_any_kind_leave_a_span(
     assert (told.name, told.kind, told.status.code) == ("<unnamed>", SpanKind.INTERNAL, StatusCode.UNSET)
 
 
+@pytest.mark.parametrize("exception", ["text", None, 7, object(), ValueError])
+def test_what_is_no_exception_can_be_recorded_as_one(
+    tracer: trace.Tracer, sink: MemorySink, exception: Any
+) -> None:
+    span = tracer.start_span("order")
+    span.record_exception(exception, attributes=7)  # pyright: ignore[reportArgumentType] - on purpose
+    span.end()
+    assert [event.name for event in only(sink).events] == ["exception"]
+
+
+def test_a_huge_name_or_key_costs_next_to_nothing(tracer: trace.Tracer, sink: MemorySink) -> None:
+    huge = "x" * (20 << 20)
+    started = time.thread_time()
+    span = tracer.start_span(huge, attributes={huge: 1})
+    span.add_event(huge, {huge: 1})
+    span.set_attribute(huge, 2)
+    span.end()
+    assert (time.thread_time() - started, len(only(sink).name)) < (0.5, 16 * 1024 + 1)
+
+
+@pytest.mark.parametrize("context", ["context", 7, object()])
+def test_a_context_that_is_none_names_no_parent(tracer: trace.Tracer, sink: MemorySink, context: Any) -> None:
+    tracer.start_span("order", context).end()
+    assert (only(sink).name, only(sink).parent_span_id) == ("order", None)
+
+
 def test_one_poisoned_span_harms_no_other(tracer: trace.Tracer, sink: MemorySink) -> None:
     tracer.start_span("before").end()
     span = tracer.start_span("lone \ud800", attributes={"a\ud800": "b\ud800", "n": 2**100, "f": float("nan")})
