@@ -41,6 +41,7 @@ bench-faults: env ## stock OpenTelemetry and ours in the same faults
 
 soak: env ## a ten-minute outage of the receiver, and a burst of a million spans
 	@$(BIN)/python scripts/soak.py $(SOAK_FLAGS)
+	@$(BIN)/python scripts/soak.py --burst 1000000
 
 generations: env ## members against older generations of their libraries
 	@$(BIN)/python scripts/generations.py run

@@ -163,6 +163,8 @@ class Spool:
         self._streams: dict[StreamKey, Stream] = {}
         self._numbers = itertools.count(1)
         known.watch(self)
+        if plan.agent != "off" and (plan.destinations or plan.taps):
+            _load_what_runs_later(sends_itself=plan.agent == "thread")
 
     def __repr__(self) -> str:
         now = self.statistics()
@@ -348,6 +350,19 @@ class Spool:
             full = max(0, len(names) - 1 - len(self._stock.spares))
             return len(names), full * self.plan.segment_bytes + self._tape.position
         return 0, 0
+
+
+def _load_what_runs_later(*, sends_itself: bool) -> None:
+    """Load what the keeper and exit handlers need, as far as that is known now.
+
+    An import at exit may run `exec`, upon which Python forgets that an interrupt ended the program: its
+    status would be 1 instead of the signal.
+    """
+    from importlib import import_module  # so that names and order do not matter
+
+    from_here = (".thread_sender", ".sender.http_channel", "encodings.idna")
+    for name in (".directory", *(from_here if sends_itself else (".liaison",))):
+        import_module(name, __package__)
 
 
 def _ensure_running(plan: SpoolPlan) -> bool:
