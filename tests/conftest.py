@@ -49,7 +49,8 @@ def run(tmp_path: Path, clean_environment: dict[str, str]) -> Iterator[Callable[
             check=False,
             timeout=120,
         )
-        if any(variable.startswith("OTEL_EXPORTER_OTLP_") for variable in variables) and spool.exists():
+        is_sent = "--endpoint" in command or any(name.startswith("OTEL_EXPORTER_") for name in variables)
+        if is_sent and spool.exists():
             agent.drain(spool, DELIVERY_TIMEOUT_S)
         return ended
 
