@@ -56,8 +56,9 @@ GONE: Final = ".gone"
 READER_LOCK: Final = "reader.lock"
 OPEN_SPANS: Final = "open-spans"
 DESCRIPTION: Final = "process.json"
+DESCRIPTION_COPY: Final = "process.copy.json"
 _KNOWN_SUFFIXES: Final = frozenset({".seg", ".ack", NEW})
-_KNOWN_NAMES: Final = frozenset({LOCK, READER_LOCK, PAGE, DESCRIPTION, OPEN_SPANS})
+_KNOWN_NAMES: Final = frozenset({LOCK, READER_LOCK, PAGE, DESCRIPTION, DESCRIPTION_COPY, OPEN_SPANS})
 _ALIVE_FOR_S: Final = 1.0
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _QUAD: Final = struct.Struct("<Q")
@@ -155,9 +156,12 @@ class ProcessFolder:
 
     @cached_property
     def description(self) -> ProcessDescription:
-        """What the process says about itself."""
-        with contextlib.suppress(OSError):
-            return parse_description((self.path / DESCRIPTION).read_bytes())
+        """What the process says about itself: of the two copies the first that says anything."""
+        for name in (DESCRIPTION, DESCRIPTION_COPY):
+            with contextlib.suppress(OSError):
+                description = parse_description((self.path / name).read_bytes())
+                if description != ProcessDescription():
+                    return description
         return ProcessDescription()
 
     # Whose it is -----------------------------------------------------------------------------------------

@@ -35,6 +35,8 @@ FORMAT_FOLDER: Final = "v1"
 LOCK: Final = "lock"
 PAGE: Final = "page"
 DESCRIPTION: Final = "process.json"
+DESCRIPTION_COPY: Final = "process.copy.json"
+"""Without a description nobody knows where records are to go: it is there twice."""
 NEW: Final = ".new"
 LARGEST_RESERVE_BYTES: Final = 1 << 30
 """What stays free on the disk: this, or 5 % of it if that is less."""
@@ -200,7 +202,9 @@ class Home:
             self.path.chmod(0o700)
             self._lock = self._locked()
             self._lock_identity = _identity(self._lock)
-            write_file(self.path / DESCRIPTION, self._description(pid, start_time))
+            description = self._description(pid, start_time)
+            for copy in (DESCRIPTION, DESCRIPTION_COPY):
+                write_file(self.path / copy, description)
             self._make_page()
             self.first = self.segment()
             self.path.rename(self.root / name)

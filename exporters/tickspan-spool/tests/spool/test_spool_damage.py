@@ -150,3 +150,39 @@ def test_a_damaged_segment_is_put_aside_when_it_is_read(bench: Any, kit: Any):
 
     assert received == sent
     assert aside.name.endswith("-00000001.seg")
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", None])
+def test_a_description_that_is_damaged_is_read_from_its_copy(bench: Any, kit: Any, damage: bytes | None):
+    path = _dead_process(bench, kit)
+    before = ProcessFolder(path).description
+    (path / "process.json").unlink()
+    if damage is not None:
+        (path / "process.json").write_bytes(damage)
+    assert (before.pid > 0, ProcessFolder(path).description) == (True, before)
+
+
+def test_a_record_that_was_being_written_when_it_was_looked_at_is_read(
+    bench: Any, kit: Any, monkeypatch: pytest.MonkeyPatch
+):
+    stream = bench.spool().stream(kit.key)
+    for record in (b"one", b"two", b"three"):
+        stream.append(record)
+    reader = bench.folder()
+    read = reader.read_segment
+    looks: list[int] = []
+
+    def half_written(number: int, offset: int, size: int) -> bytes | None:
+        data = read(number, offset, size)
+        looks.append(offset)
+        if data is None or len(looks) > 1:
+            return data
+        last = data.rfind(layout.RECORD_MAGIC_BYTES)
+        return data[: last + 4] + bytes(4) + data[last + 8 :]  # the length is stored last
+
+    monkeypatch.setattr(reader, "read_segment", half_written)
+    (track,) = [one for one in reader.tracks() if one.signal == "traces"]
+    entries = [*track.read()]
+    track.acknowledge(entries, len(entries), {})
+    entries += track.read()
+    assert ([entry.body for entry in entries][:3], track.ledger().dropped) == ([b"one", b"two", b"three"], {})
