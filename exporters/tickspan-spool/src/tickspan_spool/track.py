@@ -199,11 +199,10 @@ class Track:
         if not is_searched or not self._may_search():
             return False
         rest = self._folder.read_segment(place.segment, place.offset, _WHOLE_BYTES) or b""
-        header = parse_record_header(rest)
-        end = aligned(RECORD_HEADER_BYTES + header.length) if header else 0
-        if header and stop != segment.SPOILED and end <= len(rest):
-            return True  # it was being written when it was looked at, and is whole by now
-        found = next_record(rest, end if header and stop == segment.SPOILED else 8)
+        header = parse_record_header(rest) if stop == segment.SPOILED else None
+        found = next_record(rest, aligned(RECORD_HEADER_BYTES + header.length) if header else 8)
+        if stop != segment.SPOILED and self._is_whole_now(place):
+            return True
         if found >= 0:
             self._folder.note_damage(place.segment)
             self._place = Place(place.segment, place.offset + found)
@@ -211,9 +210,25 @@ class Track:
         following = self._folder.segment_after(place.segment)
         if following is None or not self._folder.has_records(following):
             return False
+        if self._is_whole_now(place):
+            return True
         if place.offset > SEGMENT_HEADER_BYTES:  # else it was prepared ahead and never used
             self._folder.note_damage(place.segment)
         return self._follow()
+
+    def _is_whole_now(self, place: Place) -> bool:
+        """Whether a record that was being written when it was looked at is there by now.
+
+        Asked last, behind every search: a copy of a segment is not of one moment, so that a record behind the
+        one that was unfinished may be in it.
+        """
+        head = self._folder.read_segment(place.segment, place.offset, RECORD_HEADER_BYTES) or b""
+        header = parse_record_header(head)
+        if header is None:
+            return False
+        end = RECORD_HEADER_BYTES + header.length
+        whole = self._folder.read_segment(place.segment, place.offset, end) or b""
+        return len(whole) == end
 
     def _may_search(self) -> bool:
         """A search reads all that is left of a segment: at a living writer's end, once a second at most."""

@@ -20,11 +20,12 @@ from .age import oldest_age_s
 from .household import AGENT_ARGUMENT
 from .letterbox import Redriven, letters
 from .options import AgentOptions
-from .report import total
+from .report import Counts, total
 from .service import run as serve
 from .state import AgentState, AgentStatus, ProcessStatus
 
 _POLL_S: Final = 0.02
+_LOOKS: Final = 20
 _ASKING_S: Final = 2.0
 
 
@@ -43,19 +44,38 @@ def run(directory: Path | str) -> int:
 def status(directory: Path | str) -> AgentStatus:
     """The state of a spool, with or without a living agent. Changes nothing in it."""
     spool = SpoolDirectory(directory)
-    folders = spool.folders()
     states = [(state, is_alive) for state, is_alive in _states(Path(directory))]
-    processes = tuple(map(_process_status, folders))
+    processes, totals = _counted(spool)
     return AgentStatus(
         directory=str(directory),
         agents=tuple(state for state, is_alive in states if is_alive),
         processes=processes,
-        signals=total([spool.totals(), *(process.signals for process in processes)]),
+        signals=total([totals, *(process.signals for process in processes)]),
         oldest_age_s=max((process.oldest_age_s for process in processes), default=0.0),
         size_bytes=spool.size_bytes(),
         dead_letters=len(letters(Path(directory))),
         last_agents=tuple(state for state, is_alive in states if not is_alive),
     )
+
+
+def _counted(spool: SpoolDirectory) -> tuple[tuple[ProcessStatus, ...], Counts]:
+    """The processes that have a folder, and the totals of those that are gone, at one moment.
+
+    An agent may fold a folder into the totals meanwhile: then it would be counted twice, or not at all.
+    """
+    for _ in range(_LOOKS):
+        totals, folders = spool.totals(), spool.folders()
+        with suppress(FileNotFoundError):
+            processes = tuple(map(_process_status, folders))
+            if spool.totals() == totals and all(folder.path.is_dir() for folder in folders):
+                return processes, totals
+    return tuple(_those_that_are_there(folders)), spool.totals()
+
+
+def _those_that_are_there(folders: Iterable[ProcessFolder]) -> Iterable[ProcessStatus]:
+    for folder in folders:
+        with suppress(FileNotFoundError):
+            yield _process_status(folder)
 
 
 def drain(directory: Path | str, timeout_s: float) -> bool:
