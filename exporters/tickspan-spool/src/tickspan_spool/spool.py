@@ -219,7 +219,7 @@ class Spool:
         with suppress(OSError):
             if self._stock.home is not None:
                 self._stock.home.save_page()
-        self._see_to_agent()
+        self._see_to_agent(is_last=True)
         if self._dies_with_us:
             self.force_flush(max(0.0, deadline - time.monotonic()))
 
@@ -272,7 +272,7 @@ class Spool:
     def _wake(self) -> None:
         self._keeper.wake()
 
-    def _see_to_agent(self) -> bool:
+    def _see_to_agent(self, *, is_last: bool = False) -> bool:
         """Have an agent; send from here what none takes: the memory, or everything where there is none.
 
         False while the agent is not there yet: ask again.
@@ -280,7 +280,7 @@ class Spool:
         plan = self.plan
         if plan.agent == "off" or not (plan.destinations or plan.taps):
             return True
-        has_agent = plan.agent != "thread" and _ensure_running(plan)
+        has_agent = plan.agent != "thread" and _ensure_running(plan, is_last=is_last)
         if not has_agent or self._tape.is_ring:
             self._send_from_here(reads_folder=not has_agent)
         elif self._sender is not None and not len(self._stock.ring):
@@ -365,11 +365,11 @@ def _load_what_runs_later(*, sends_itself: bool) -> None:
         import_module(name, __package__)
 
 
-def _ensure_running(plan: SpoolPlan) -> bool:
+def _ensure_running(plan: SpoolPlan, *, is_last: bool) -> bool:
     with fork().held_off():
         from .liaison import ensure_running  # sockets and processes: only for those who have an agent
 
-    return ensure_running(plan)
+    return ensure_running(plan, is_last=is_last)
 
 
 def _hurry(plan: SpoolPlan) -> None:

@@ -198,23 +198,27 @@ class Track:
             return True
         if not is_searched or not self._may_search():
             return False
+        following = self._next_whole(place, stop)
+        if following is None:
+            return False
+        if stop != segment.SPOILED and self._is_whole_now(place):
+            return True
+        if following.segment == place.segment or place.offset > SEGMENT_HEADER_BYTES:
+            self._folder.note_damage(place.segment)  # else it was prepared ahead and never used
+        self._place = following
+        return True
+
+    def _next_whole(self, place: Place, stop: int) -> Place | None:
+        """Where the next record is that can be read, behind one that cannot."""
         rest = self._folder.read_segment(place.segment, place.offset, _WHOLE_BYTES) or b""
         header = parse_record_header(rest) if stop == segment.SPOILED else None
         found = next_record(rest, aligned(RECORD_HEADER_BYTES + header.length) if header else 8)
-        if stop != segment.SPOILED and self._is_whole_now(place):
-            return True
         if found >= 0:
-            self._folder.note_damage(place.segment)
-            self._place = Place(place.segment, place.offset + found)
-            return True
+            return Place(place.segment, place.offset + found)
         following = self._folder.segment_after(place.segment)
         if following is None or not self._folder.has_records(following):
-            return False
-        if self._is_whole_now(place):
-            return True
-        if place.offset > SEGMENT_HEADER_BYTES:  # else it was prepared ahead and never used
-            self._folder.note_damage(place.segment)
-        return self._follow()
+            return None
+        return Place(following, SEGMENT_HEADER_BYTES)
 
     def _is_whole_now(self, place: Place) -> bool:
         """Whether a record that was being written when it was looked at is there by now.

@@ -45,7 +45,8 @@ def _spool(bench: Any, mode: str) -> Any:
 
 
 def _agent_is_there(monkeypatch: pytest.MonkeyPatch, *, answer: bool) -> None:
-    def ensure_running(_plan: object) -> bool:
+    def ensure_running(_plan: object, *, is_last: bool = False) -> bool:
+        del is_last
         return answer
 
     monkeypatch.setattr(liaison, "ensure_running", ensure_running)

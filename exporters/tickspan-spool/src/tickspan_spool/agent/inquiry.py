@@ -63,6 +63,7 @@ def _counted(spool: SpoolDirectory) -> tuple[tuple[ProcessStatus, ...], Counts]:
 
     An agent may fold a folder into the totals meanwhile: then it would be counted twice, or not at all.
     """
+    folders: list[ProcessFolder] = []
     for _ in range(_LOOKS):
         totals, folders = spool.totals(), spool.folders()
         with suppress(FileNotFoundError):

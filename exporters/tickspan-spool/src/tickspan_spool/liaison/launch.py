@@ -25,6 +25,8 @@ from .places import AgentPlaces
 _LOGGER = logging.getLogger("tickspan_spool.agent")
 
 LAUNCH_EVERY_S: Final = 5.0
+LAST_LAUNCH_AFTER_S: Final = 0.5
+"""A process that ends leaves its records to somebody: it does not wait for the pause to be over."""
 _LONGEST_PAUSE_S: Final = 300.0
 _FAILURES_UNTIL_REFUSAL: Final = 3
 _REAPING_S: Final = 2.0
@@ -65,12 +67,13 @@ _ATTEMPTS: dict[AgentPlaces, _Attempts] = {}
 _lock = threading.Lock()
 
 
-def ensure(places: AgentPlaces, arguments: Sequence[str] = ()) -> Holder | None:
+def ensure(places: AgentPlaces, arguments: Sequence[str] = (), *, is_last: bool = False) -> Holder | None:
     """The agent that runs, else start one; None when there is none and none can be started.
 
     `Holder(0)` stands for an agent that is on its way. Cheap when one runs (three system calls). One start
     in five seconds for each process and, among all processes, for each environment; after three starts that
-    led to no agent the answer is None, and the next tries come at growing intervals. Never raises.
+    led to no agent the answer is None, and the next tries come at growing intervals. `is_last` is the last
+    try of a process that ends. Never raises.
     """
     if sys.is_finalizing():  # not yet true in exit handlers, where a program that ends soon gets its agent
         return None
@@ -78,7 +81,7 @@ def ensure(places: AgentPlaces, arguments: Sequence[str] = ()) -> Holder | None:
     if not _lock.acquire(timeout=1.0):
         return None
     try:
-        return _ensure(places, arguments)
+        return _ensure(places, arguments, is_last=is_last)
     except Exception as error:  # noqa: BLE001 - the application's thread: no fault of ours may reach it
         _LOGGER.debug("no agent could be started: %s: %s", type(error).__name__, error)
         return None
@@ -103,7 +106,7 @@ def _watched() -> _Memory:
     return memory
 
 
-def _ensure(places: AgentPlaces, arguments: Sequence[str]) -> Holder | None:
+def _ensure(places: AgentPlaces, arguments: Sequence[str], *, is_last: bool) -> Holder | None:
     attempts = _ATTEMPTS.setdefault(places, _Attempts())
     found = holder(places)
     _reap(attempts, found)
@@ -111,7 +114,7 @@ def _ensure(places: AgentPlaces, arguments: Sequence[str]) -> Holder | None:
         attempts.failures, attempts.launched = 0, False
         return found
     now = time.monotonic()
-    if now < attempts.next_at:
+    if now < attempts.next_at and not is_last:
         return _hoped_for(attempts)
     if refusal() is not None:
         attempts.next_at = now + _LONGEST_PAUSE_S
@@ -121,7 +124,7 @@ def _ensure(places: AgentPlaces, arguments: Sequence[str]) -> Holder | None:
         attempts.failures += 1
     attempts.next_at = now + min(LAUNCH_EVERY_S * 2**attempts.failures, _LONGEST_PAUSE_S)
     attempts.launched = True
-    _launch_once(places, arguments, attempts)
+    _launch_once(places, arguments, attempts, LAST_LAUNCH_AFTER_S if is_last else LAUNCH_EVERY_S)
     return _hoped_for(attempts)
 
 
@@ -144,12 +147,12 @@ def refusal() -> str | None:
     return None
 
 
-def _launch_once(places: AgentPlaces, arguments: Sequence[str], attempts: _Attempts) -> None:
+def _launch_once(places: AgentPlaces, arguments: Sequence[str], attempts: _Attempts, pause_s: float) -> None:
     """Start an agent unless another process did so a moment ago. Raises OSError."""
     places.prepare()
     fd = os.open(places.launching, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        if _is_first(fd):
+        if _is_first(fd, pause_s):
             launch(places, arguments, attempts.unreaped)
     finally:
         with contextlib.suppress(OSError):
@@ -157,14 +160,14 @@ def _launch_once(places: AgentPlaces, arguments: Sequence[str], attempts: _Attem
         os.close(fd)
 
 
-def _is_first(fd: int) -> bool:
+def _is_first(fd: int, pause_s: float) -> bool:
     """Whether no other process starts an agent now, or did in the last seconds."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     since_s = time.time() - os.fstat(fd).st_mtime  # wall-clock, but between processes there is no other
-    if os.fstat(fd).st_size and 0 <= since_s < LAUNCH_EVERY_S:
+    if os.fstat(fd).st_size and 0 <= since_s < pause_s:
         return False
     os.ftruncate(fd, 0)
     os.pwrite(fd, b"%d\n" % os.getpid(), 0)

@@ -67,17 +67,18 @@ _TOLD: dict[AgentPlaces, tuple[int, Holder]] = {}
 """Which agent was told our credentials, and by which process: a forked child tells its own."""
 
 
-def ensure_running(plan: Plan) -> bool:
+def ensure_running(plan: Plan, *, is_last: bool = False) -> bool:
     """Whether an agent takes care of this spool: one that runs, or was started just now.
 
     Meant to be called by a keeper thread about once a second; cheap when an agent runs. It also hands over
     the credentials of the destinations to an agent that does not have them from us. False for "thread" and
-    "off", and when no agent can be started: the caller sends by itself then. Never raises.
+    "off", and when no agent can be started: the caller sends by itself then. `is_last` when it will not ask
+    again. Never raises.
     """
     if plan.agent not in {"auto", "external"}:
         return False
     places = AgentPlaces.of(plan.directory)
-    agent = ensure(places) if plan.agent == "auto" else _present(places)
+    agent = ensure(places, is_last=is_last) if plan.agent == "auto" else _present(places)
     if agent is not None:
         _introduce(plan, places, agent)
     return agent is not None or plan.agent == "external"
