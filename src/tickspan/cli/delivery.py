@@ -11,8 +11,9 @@ from tickspan_spool.agent import AgentStatus
 from tickspan_spool.spool import SpoolPlan
 
 from tickspan.cli.finding import Finding
-from tickspan.config import Settings
+from tickspan.config import PropagateSettings, Settings
 from tickspan.distro import spool_plan
+from tickspan.instrumentation.propagation import PropagationRules
 
 _WHO_SENDS: Final = {
     "auto": "none runs; the first record starts one",
@@ -25,6 +26,7 @@ _WHO_SENDS: Final = {
 def delivery_findings(settings: Settings, environ: Mapping[str, str]) -> Iterable[Finding]:
     """All of them, from recording to delivery."""
     yield implementation_finding(twins.chosen())
+    yield propagation_finding(settings.propagate)
     plan = spool_plan(settings, environ, "")
     yield spool_finding(plan)
     status = agent.status(plan.directory)
@@ -39,6 +41,16 @@ def implementation_finding(chosen: Iterable[twins.Twin]) -> Finding:
     if not reasons:
         return Finding("recording", is_well=True, detail="compiled")
     return Finding("recording", None, f"interpreted, at four times the cost: {'; '.join(reasons)}")
+
+
+def propagation_finding(given: PropagateSettings) -> Finding:
+    """Who gets trace headers."""
+    try:
+        PropagationRules.of(given.hosts, given.baggage_hosts, given.baggage_keys)
+    except ValueError as error:
+        return Finding("propagation", is_well=False, detail=f"private names only: {error}")
+    hosts = ", ".join(given.hosts) or "private names only (propagate.hosts adds to them)"
+    return Finding("propagation", None, f"trace headers to {hosts}")
 
 
 def spool_finding(plan: SpoolPlan) -> Finding:

@@ -44,6 +44,7 @@ class TickspanDistro(BaseDistro):
         for name, value in missing_defaults(os.environ).items():
             os.environ[name] = value
         logging.getLogger(_LAUNCHERS_LOGGER).addFilter(_tells_what_matters)
+        logging.getLogger(_SPOOLS_LOGGER).parent = diagnostics  # a loss is told as ours, on stderr
         self.settings_read()
 
     @classmethod
@@ -112,6 +113,7 @@ class TickspanDistro(BaseDistro):
             diagnostics.debug("instrumentor '%s' is on", entry_point.name)
 
 
+_SPOOLS_LOGGER: Final = "tickspan_spool"
 _LAUNCHERS_LOGGER: Final = "opentelemetry.instrumentation.auto_instrumentation._load"
 
 

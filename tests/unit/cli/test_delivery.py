@@ -16,10 +16,12 @@ from tickspan.cli.delivery import (
     agent_finding,
     implementation_finding,
     ledger_findings,
+    propagation_finding,
     spool_finding,
 )
 from tickspan.cli.finding import Finding
 from tickspan.cli.round_trip import grpc_round_trip
+from tickspan.config import PropagateSettings
 
 TO_A_COLLECTOR = (Destination("traces", "http://127.0.0.1:4318/v1/traces"),)
 
@@ -103,3 +105,13 @@ def test_a_grpc_endpoint_that_is_none_is_an_answer() -> None:
     }
     answer = grpc_round_trip("traces", environ, 2.0)
     assert (answer.is_delivered, answer.explanation.startswith("http://127.0.0.1:9")) == (False, True)
+
+
+def test_an_entry_that_is_no_host_is_told() -> None:
+    finding = propagation_finding(PropagateSettings(hosts=("a b",)))
+    assert (finding.is_well, "a b" in finding.detail) == (False, True)
+
+
+def test_hosts_that_get_trace_headers_are_named() -> None:
+    finding = propagation_finding(PropagateSettings(hosts=("example.com",)))
+    assert finding == Finding("propagation", None, "trace headers to example.com")

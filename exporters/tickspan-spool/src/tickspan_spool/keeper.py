@@ -166,7 +166,7 @@ class Keeper:
             if not self._tape.exclusively(self._restore_some, _LOCK_WAIT_S):
                 return
         if not self._tape.is_ring and self._has_said_refusal:
-            LOGGER.warning("the disk takes telemetry again")
+            LOGGER.info("the disk takes telemetry again")
             self._has_said_refusal = False
 
     def _restore_some(self) -> None:
@@ -188,7 +188,7 @@ class Keeper:
             return
         self._has_said_refusal = True
         where = f" {error.filename}:" if error.filename else ""
-        LOGGER.warning(
+        LOGGER.info(
             "telemetry waits in memory:%s %s; the disk is tried again every second",
             where,
             error.strerror or errno.errorcode.get(error.errno or 0, "error"),

@@ -111,7 +111,7 @@ def test_a_refusal_is_said_once(
 ):
     monkeypatch.setattr(home, "create_file", Refusal(home.create_file, errno.EROFS))
     spool = _quiet(bench)
-    with caplog.at_level(logging.WARNING, "tickspan_spool"):
+    with caplog.at_level(logging.INFO, "tickspan_spool"):
         spool.stream(kit.key).append(b"x")
         spool._keeper.look()
         spool._keeper.look()
