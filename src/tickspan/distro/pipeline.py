@@ -155,6 +155,7 @@ def _from_environment(reading: Reading, environ: Mapping[str, str], auto_version
     spool = None
     if not is_silent and any(route.is_recorded for route in routes.values()):
         spool = Spool(plan)
+        spool.prepare()
     # A compiled class among its parts has no types that a checker knows.
     sinks: dict[str, Any] = {signal: spool if route.is_recorded else None for signal, route in routes.items()}
     span_exporters, metric_exporters, log_exporters = sdk._import_exporters(  # noqa: SLF001 - the hook of distributions

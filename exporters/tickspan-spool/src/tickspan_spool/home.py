@@ -309,6 +309,11 @@ class Home:
         """Whether somebody removed the folder."""
         return self.path.is_dir()
 
+    def discard(self) -> None:
+        """Nothing was written into it: remove it."""
+        self.leave()
+        shutil.rmtree(self.path, ignore_errors=True)
+
     def leave(self) -> None:
         """Let go of the lock: the folder is left to its readers.
 

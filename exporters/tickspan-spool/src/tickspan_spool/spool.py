@@ -172,6 +172,14 @@ class Spool:
         where = f"{now.segments} segments" if now.mode == "disk" else "in memory"
         return f"<Spool {where}, {now.unsent_bytes / _MIB:.1f} MiB unsent, {dropped} dropped>"
 
+    def prepare(self) -> None:
+        """Make the folder and its first segment now, so that no record waits those milliseconds for it.
+
+        For whoever sets recording up, before the program's own work begins. Not needed, and harmless: a
+        folder in which nothing was recorded is removed at the end.
+        """
+        self._stock.make_ready()
+
     def stream(self, key: StreamKey) -> Stream:
         """Where records of this signal, resource and scope are appended; the same for an equal key."""
         found = self._streams.get(key)
@@ -212,6 +220,9 @@ class Spool:
         delivery only when whoever delivers ends with us.
         """
         if self._stock.home is None and not len(self._stock.ring):
+            ready, self._stock.ready = self._stock.ready, None
+            if ready is not None:
+                ready.discard()
             return
         deadline = time.monotonic() + budget_s
         now_ns = time.time_ns()
@@ -262,12 +273,13 @@ class Spool:
 
     def forget(self) -> None:
         """The process is a copy: its folder, lock, thread and parked records are the original's."""
-        home = self._stock.home
+        homes = (self._stock.home, self._stock.ready)
         self._stock.reset()
         self._tape.reset(self._stock.page)
         self._keeper.reset()
-        if home is not None:
-            home.leave()
+        for home in homes:
+            if home is not None:
+                home.leave()
 
     def _wake(self) -> None:
         self._keeper.wake()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from .fork import fork
@@ -60,6 +61,8 @@ class Stock:
         """Nothing in stock, nothing touched."""
         self.page = empty_page()
         self.home: Home | None = None
+        self.ready: Home | None = None
+        """A folder that was made ahead, for the first record to find."""
         self.spares: deque[Segment] = deque()
         """At most one; the keeper adds it without a lock, so that nobody who records has to park."""
         self._last_number = 0
@@ -90,13 +93,20 @@ class Stock:
     def _made(self) -> Segment | None:
         try:
             if self.home is None:
-                self._settle_in(Home(self._plan))
+                ready, self.ready = self.ready, None
+                self._settle_in(ready or Home(self._plan))
                 assert self.home is not None
                 return self.home.first
             return self.home.segment()
         except OSError as error:
             self.refusal = error
             return None
+
+    def make_ready(self) -> None:
+        """Make the folder now; where the disk refuses, the first record will say so."""
+        if self.home is None and self.ready is None:
+            with suppress(OSError):
+                self.ready = Home(self._plan)
 
     def _settle_in(self, home: Home) -> None:
         """Go on counting in the new folder's page."""
