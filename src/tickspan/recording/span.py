@@ -173,11 +173,12 @@ class SpanRecorder:
     `stream` is where finished spans go (`append(record)`); without one only hooks see them.
     """
 
-    stream = cython.declare(object, visibility="public")
     hooks = cython.declare(object, visibility="public")
     is_enabled = cython.declare(cython.bint, visibility="public")
     sampling = cython.declare(cython.int, visibility="public")
     owner = cython.declare(object, visibility="public")
+    _stream: object
+    _append: object
     _span_class: object
     _silent_span: object
     _context_var: object
@@ -257,6 +258,16 @@ class SpanRecorder:
         self._max_link_attributes = _bound(limits.link_attributes)
         self._max_length = _bound(limits.attribute_length)
         self._max_other_length = _bound(limits.other_length)
+
+    @property
+    def stream(self):
+        """Where finished spans go; None is nowhere."""
+        return self._stream
+
+    @stream.setter
+    def stream(self, stream):
+        self._stream = stream
+        self._append = None if stream is None else stream.append
 
     def start_span(
         self,
@@ -499,12 +510,14 @@ class RecordingSpan:
             key = clean_key(key)
         value = _clean(key, value, recorder._max_length)
         values: dict = self.attribute_values
-        if key in values:
+        before: cython.Py_ssize_t = len(values)
+        values[key] = value
+        if len(values) == before:
             del values[key]  # as the SDK: a changed attribute is the youngest
-        elif recorder._max_attributes >= 0 and len(values) >= recorder._max_attributes:
+            values[key] = value
+        elif 0 <= recorder._max_attributes < len(values):
             del values[next(iter(values))]
             self.dropped_attribute_count += 1
-        values[key] = value
         return 0
 
     def add_event(self, name, attributes=None, timestamp=None):
@@ -591,10 +604,10 @@ class RecordingSpan:
         if hooks is not None and hooks.on_ending is not None:
             hooks.on_ending(self)
         self._state = _ENDED
-        if recorder.stream is not None and self.trace_flags & SAMPLED:
-            recorder.stream.append(self.encoded())
+        if recorder._append is not None and self.trace_flags & SAMPLED:
+            recorder._append(self.encoded())
             if self._is_pending:
-                recorder.stream.settled(self.span_id.to_bytes(8, "big"))
+                recorder._stream.settled(self.span_id.to_bytes(8, "big"))
         if hooks is not None and hooks.on_end is not None:
             hooks.on_end(self)
 
