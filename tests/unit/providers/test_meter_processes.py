@@ -185,8 +185,12 @@ if __name__ == "__main__":
         TICKSPAN_PURE=pure,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    values = sorted(line[1][0][0] for process in told(tmp_path) for line in process)
-    assert values == [1, 2, 100]
+    # From 3.13 on exit handlers run in such children, too: a cumulative value may be told twice.
+    values = sorted({line[1][0][0] for line in process}.pop() for process in told(tmp_path))
+    assert (values, [len({line[1][0][0] for line in one}) for one in told(tmp_path)]) == (
+        [1, 2, 100],
+        [1, 1, 1],
+    )
 
 
 def test_at_exit_there_is_a_last_collection_and_no_word(
