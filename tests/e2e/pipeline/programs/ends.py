@@ -35,6 +35,8 @@ def exits_at_once_with_4():
 
 
 def is_signalled():
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # inherited from `nohup`
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     witness.end_of_main()
     os.kill(os.getpid(), getattr(signal, sys.argv[2]))
     time.sleep(30)

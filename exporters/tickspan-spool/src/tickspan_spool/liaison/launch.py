@@ -29,6 +29,8 @@ LAST_LAUNCH_AFTER_S: Final = 0.5
 """A process that ends leaves its records to somebody: it does not wait for the pause to be over."""
 _LONGEST_PAUSE_S: Final = 300.0
 _FAILURES_UNTIL_REFUSAL: Final = 3
+_LAST_WAIT_S: Final = 0.8
+_LAST_STEP_S: Final = 0.02
 _REAPING_S: Final = 2.0
 _REAPING_STEP_S: Final = 0.002
 _DETACH: Final = Path(__file__).with_name("detach.py")
@@ -120,11 +122,17 @@ def _ensure(places: AgentPlaces, arguments: Sequence[str], *, is_last: bool) -> 
         attempts.next_at = now + _LONGEST_PAUSE_S
         attempts.failures = _FAILURES_UNTIL_REFUSAL
         return None
-    if attempts.launched:
+    is_ours = attempts.launched
+    if is_ours:
         attempts.failures += 1
     attempts.next_at = now + min(LAUNCH_EVERY_S * 2**attempts.failures, _LONGEST_PAUSE_S)
     attempts.launched = True
-    _launch_once(places, arguments, attempts, LAST_LAUNCH_AFTER_S if is_last else LAUNCH_EVERY_S)
+    if not is_last:
+        _launch_once(places, arguments, attempts, LAUNCH_EVERY_S)
+    elif is_ours:
+        _launch_once(places, arguments, attempts, LAST_LAUNCH_AFTER_S)
+    else:
+        _launch_at_last(places, arguments, attempts)
     return _hoped_for(attempts)
 
 
@@ -147,13 +155,27 @@ def refusal() -> str | None:
     return None
 
 
-def _launch_once(places: AgentPlaces, arguments: Sequence[str], attempts: _Attempts, pause_s: float) -> None:
-    """Start an agent unless another process did so a moment ago. Raises OSError."""
+def _launch_at_last(places: AgentPlaces, arguments: Sequence[str], attempts: _Attempts) -> None:
+    """Start an agent, or see one that somebody else has started: that start may have come to nothing."""
+    deadline = time.monotonic() + _LAST_WAIT_S
+    while holder(places) is None:
+        is_started = _launch_once(places, arguments, attempts, LAST_LAUNCH_AFTER_S)
+        if is_started or time.monotonic() >= deadline:
+            return
+        time.sleep(_LAST_STEP_S)
+
+
+def _launch_once(places: AgentPlaces, arguments: Sequence[str], attempts: _Attempts, pause_s: float) -> bool:
+    """Start an agent unless another process did so a moment ago: whether it was started. Raises OSError."""
     places.prepare()
     fd = os.open(places.launching, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        if _is_first(fd, pause_s):
-            launch(places, arguments, attempts.unreaped)
+        if not _is_first(fd, pause_s):
+            return False
+        launch(places, arguments, attempts.unreaped)
+        os.ftruncate(fd, 0)  # only now: a process may become another program in the middle of this
+        os.pwrite(fd, b"%d\n" % os.getpid(), 0)
+        return True
     finally:
         with contextlib.suppress(OSError):
             fcntl.flock(fd, fcntl.LOCK_UN)  # a child forked meanwhile shares the open file
@@ -167,11 +189,7 @@ def _is_first(fd: int, pause_s: float) -> bool:
     except BlockingIOError:
         return False
     since_s = time.time() - os.fstat(fd).st_mtime  # wall-clock, but between processes there is no other
-    if os.fstat(fd).st_size and 0 <= since_s < pause_s:
-        return False
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, b"%d\n" % os.getpid(), 0)
-    return True
+    return not (os.fstat(fd).st_size and 0 <= since_s < pause_s)
 
 
 def launch(places: AgentPlaces, arguments: Sequence[str], unreaped: list[int]) -> None:
