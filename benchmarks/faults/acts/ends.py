@@ -63,6 +63,8 @@ def end_by_signal(stage: Stage) -> None:
     """A signal with its default action, or Python's own handler."""
     _prepared(stage)
     _over(stage)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # inherited, as from `nohup`
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     os.kill(os.getpid(), getattr(signal, stage.settings["signal"]))
     time.sleep(5.0)
 
