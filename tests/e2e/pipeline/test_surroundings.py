@@ -20,6 +20,8 @@ def test_a_killed_agent_is_replaced_when_more_is_recorded(stage: Stage):
         assert process.stdin is not None
         _tell(process, stage, 1)
         stage.collector.wait_for(lambda _: len(stage.spans()) == 10)
+        # One killed between a request and its acknowledgement would send that batch again, as it should.
+        wait_until(lambda: stage.status().in_spool == 0, "everything is acknowledged")
         first = stage.agent_pid()
         stage.kill_agent()
         stage.as_if_a_minute_had_passed()
