@@ -1,4 +1,4 @@
-"""The command line: `tickspan run | demo | doctor`, and the verbs that members add."""
+"""The command line: `tickspan run | demo | doctor | agent`, and the verbs that members add."""
 
 from tickspan.cli.main import main
 
