@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from opentelemetry import context as context_api
 from opentelemetry.context.context import Context
@@ -48,15 +48,6 @@ def interop() -> Interop:
     is_variable = type(runtime) is ContextVarsRuntimeContext
     variable: Any = runtime._current_context if is_variable else _RuntimeContext(runtime)  # noqa: SLF001
     return Interop(variable, Context, _SPAN_KEY, RecordedSpan, SilentSpan, parent_of, link_of)
-
-
-class Owner(Protocol):
-    """The tracer that a recorder works for."""
-
-    sampler: sampling.Sampler
-    id_generator: IdGenerator
-    _span_limits: sdk.SpanLimits
-    _tracer_metrics: Any
 
 
 def recorder_of(tracer: Any, stream: Any, clock: Callable[[], int] | None) -> SpanRecorder:

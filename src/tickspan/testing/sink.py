@@ -26,10 +26,19 @@ class MemoryStream:
 
     key: StreamKey
     _entries: list[Entry]
+    _pending: dict[bytes, Entry]
 
     def append(self, record: bytes, items: int = 1) -> None:
         """Keep one record."""
         self._entries.append(Entry(self.key, record, items, len(self._entries)))
+
+    def pending(self, span_id: bytes, record: bytes) -> None:
+        """Keep a span that has begun, until it is settled."""
+        self._pending[span_id] = Entry(self.key, record, 0, 0)
+
+    def settled(self, span_id: bytes) -> None:
+        """That span has ended."""
+        self._pending.pop(span_id, None)
 
 
 @dataclass(slots=True)
@@ -37,12 +46,14 @@ class MemorySink:
     """What providers hand over, in its order. A spool without a disk, for tests."""
 
     entries: list[Entry] = field(default_factory=list[Entry])
+    pending: dict[bytes, Entry] = field(default_factory=dict[bytes, Entry])
+    """Spans that would be told as abandoned if the process died now, by their ids."""
     dropped: Counter[tuple[Signal, Reason]] = field(default_factory=Counter[tuple[Signal, Reason]])
     _streams: dict[StreamKey, MemoryStream] = field(default_factory=dict[StreamKey, MemoryStream])
 
     def stream(self, key: StreamKey) -> MemoryStream:
         """The stream of a key."""
-        return self._streams.setdefault(key, MemoryStream(key, self.entries))
+        return self._streams.setdefault(key, MemoryStream(key, self.entries, self.pending))
 
     def drop(self, signal: Signal, reason: Reason, items: int = 1) -> None:
         """Count a loss."""

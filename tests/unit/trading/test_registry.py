@@ -91,6 +91,17 @@ def test_an_order_is_told_from_its_call_to_its_end(make_orders: MakeOrders, tele
     )
 
 
+def test_an_order_that_waits_for_its_answer_is_written_down_and_settled_by_it(
+    make_orders: MakeOrders, telemetry: Capture
+) -> None:
+    """What is pending when the process dies, the agent tells as abandoned."""
+    call = make_orders().begin(submit())
+    (waiting,) = telemetry.sink.pending.values()
+    assert b"trading.order.submit sim" in waiting.body
+    call.acknowledge([report(OrderStatus.NEW, source=Source.REST_RESPONSE)])
+    assert telemetry.sink.pending == {}
+
+
 def test_a_report_before_the_answer_waits_and_is_matched_by_the_venues_id(
     make_orders: MakeOrders, telemetry: Capture
 ) -> None:
