@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from tickspan.testing.venue import Behaviour, VenueSimulator
-from tickspan.testing.venue.binance import Credentials
+from tickspan.testing.venue.credentials import Credentials
 
 pytestmark = pytest.mark.integration
 

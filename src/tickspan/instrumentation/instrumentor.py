@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from types import ModuleType
 from typing import Any, ClassVar
 
-from opentelemetry import metrics, trace
+from opentelemetry import _logs, metrics, trace
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 
 from tickspan.instrumentation.hooks import when_imported
@@ -18,8 +18,8 @@ from tickspan.recording import GuardStatistics
 class Instrumentor(BaseInstrumentor):
     """Base of every member. A subclass names its scope, version, library and rows, and nothing else.
 
-    `instrument(tracer_provider=None, meter_provider=None, settings=None)` registers post-import hooks: the
-    library is never imported by us. `uninstrument()` puts the very same objects back.
+    `instrument(tracer_provider=None, meter_provider=None, logger_provider=None, settings=None)` registers
+    post-import hooks: the library is never imported by us. `uninstrument()` puts the very same objects back.
     Settings are a value handed in by the distribution; a member reads no configuration.
     """
 
@@ -51,8 +51,9 @@ class Instrumentor(BaseInstrumentor):
     def _instrument(self, **kwargs: Any) -> None:
         tracer = trace.get_tracer(self.scope, self.version, kwargs.get("tracer_provider"))
         meter = metrics.get_meter(self.scope, self.version, kwargs.get("meter_provider"))
+        logger = _logs.get_logger(self.scope, self.version, kwargs.get("logger_provider"))
         settings: Mapping[str, Any] = kwargs.get("settings") or {}
-        bench = self._bench = Workbench(self.scope, tracer, meter, settings)
+        bench = self._bench = Workbench(self.scope, tracer, meter, logger, settings)
         self._cancel = tuple(when_imported(row.module, _applied(row, bench)) for row in self.table(bench))
 
     def _uninstrument(self, **kwargs: Any) -> None:

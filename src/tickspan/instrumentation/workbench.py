@@ -1,4 +1,4 @@
-"""What a row works with while its instrumentor is on: tracer, meter, guards, and replacements with undo."""
+"""What a row works with while its instrumentor is on: tracer, meter, logger, guards, replacements."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from opentelemetry._logs import Logger
 from opentelemetry.metrics import Histogram, Meter
 from opentelemetry.trace import Tracer
 
@@ -29,10 +30,14 @@ class Workbench:
     call straight through: it asks `is_active`.
     """
 
-    def __init__(self, name: str, tracer: Tracer, meter: Meter, settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self, name: str, tracer: Tracer, meter: Meter, logger: Logger, settings: Mapping[str, Any]
+    ) -> None:
         self.name = name
         self.tracer = tracer
         self.meter = meter
+        self.logger = logger
+        """For events."""
         self.settings = settings
         self.is_active = True
         self._undo: list[Callable[[], None]] = []

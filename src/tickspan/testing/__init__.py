@@ -6,8 +6,18 @@ from tickspan.testing.capture import (
     FakeClock,
     Point,
     RecordedEvent,
+    RecordedLogEvent,
     RecordedSpan,
     capture,
 )
 
-__all__ = ["Capture", "CountedIds", "FakeClock", "Point", "RecordedEvent", "RecordedSpan", "capture"]
+__all__ = [
+    "Capture",
+    "CountedIds",
+    "FakeClock",
+    "Point",
+    "RecordedEvent",
+    "RecordedLogEvent",
+    "RecordedSpan",
+    "capture",
+]

@@ -111,8 +111,20 @@ class Point:
     count: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RecordedLogEvent:
+    """An event as a value: a log record with a name. `severity` is its text; ids are 0 outside of a span."""
+
+    name: str
+    severity: str
+    attributes: Mapping[str, Any]
+    body: str | None = None
+    trace_id: int = field(default=0, compare=False)
+    span_id: int = field(default=0, compare=False)
+
+
 class Capture:
-    """Providers whose output is kept: `spans()`, `points(name)`, `logs()`; see `capture`."""
+    """Providers whose output is kept: `spans()`, `points(name)`, `logs()`, `events()`; see `capture`."""
 
     def __init__(self, sampler: Sampler = ALWAYS_ON, clock: FakeClock | None = None) -> None:
         self.clock = clock or FakeClock()
@@ -163,6 +175,22 @@ class Capture:
     def logs(self) -> list[ReadableLogRecord]:
         """Log records in the order of their emission."""
         return list(self._logs.get_finished_logs())
+
+    def events(self, name: str | None = None) -> list[RecordedLogEvent]:
+        """Events in the order of their emission; only those called `name`, if it is given."""
+        records = (readable.log_record for readable in self.logs())
+        return [
+            RecordedLogEvent(
+                record.event_name,
+                record.severity_text or "",
+                dict(record.attributes or {}),
+                record.body if isinstance(record.body, str) else None,
+                record.trace_id or 0,
+                record.span_id or 0,
+            )
+            for record in records
+            if record.event_name is not None and name in (None, record.event_name)
+        ]
 
     def clear(self) -> None:
         """Forget finished spans and logs."""

@@ -70,6 +70,7 @@ class InstrumentorConformance:
         """The instrumentor on `telemetry`, for as long as the context lasts."""
         options.setdefault("tracer_provider", telemetry.tracer_provider)
         options.setdefault("meter_provider", telemetry.meter_provider)
+        options.setdefault("logger_provider", telemetry.logger_provider)
         self.instrumentor().instrument(**options)
         try:
             yield

@@ -177,7 +177,8 @@ def test_a_batch_tells_its_size() -> None:
 @pytest.fixture
 def statement(telemetry: Capture) -> ActiveStatement:
     tracer, meter = telemetry.tracer_provider.get_tracer("test"), telemetry.meter_provider.get_meter("test")
-    return start_statement(Workbench("test", tracer, meter, {}), DatabaseOperations(BOOK), "SELECT 1 FROM t")
+    bench = Workbench("test", tracer, meter, telemetry.logger_provider.get_logger("test"), {})
+    return start_statement(bench, DatabaseOperations(BOOK), "SELECT 1 FROM t")
 
 
 def test_a_statement_ends_once(telemetry: Capture, statement: ActiveStatement) -> None:

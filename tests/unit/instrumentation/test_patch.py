@@ -60,7 +60,13 @@ class RefusedError(Exception):
 @pytest.fixture
 def bench(telemetry: Capture) -> Generator[Workbench]:
     tracer = telemetry.tracer_provider.get_tracer("test")
-    bench = Workbench("test", tracer, telemetry.meter_provider.get_meter("test"), {})
+    bench = Workbench(
+        "test",
+        tracer,
+        telemetry.meter_provider.get_meter("test"),
+        telemetry.logger_provider.get_logger("test"),
+        {},
+    )
     yield bench
     bench.undo()
 

@@ -96,6 +96,9 @@ class TestAGoodInstrumentor(InstrumentorConformance):
     def test_importing_the_instrumentor_does_not_import_the_library(self) -> None:
         """Cannot run here: this instrumentor stands in a test module, which no process can import."""
 
+    def test_an_instrumentor_that_is_on_before_the_import_applies_every_row(self) -> None:
+        """Nor can this one, for the same reason."""
+
 
 class _Suite(InstrumentorConformance):
     """The suite for an instrumentor of a single row, which a test chooses."""

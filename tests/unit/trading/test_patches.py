@@ -113,6 +113,7 @@ def apply(telemetry: Capture) -> Generator[Apply]:
         "test",
         telemetry.tracer_provider.get_tracer("test"),
         telemetry.meter_provider.get_meter("test"),
+        telemetry.logger_provider.get_logger("test"),
         {"lifecycle_delay_s": 3600},
     )
     library = ModuleType("library")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
+from tickspan.testing.venue import dialects
 from tickspan.testing.venue.behaviour import Behaviour, Fault, Point
 from tickspan.testing.venue.simulator import API_KEY, SECRET, VenueSimulator
 
@@ -49,6 +50,7 @@ def main(words: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(words)
     try:
         venue = VenueSimulator(
+            dialect=arguments.dialect,
             seed=arguments.seed,
             behaviour=_behaviour(arguments),
             port=arguments.port,
@@ -83,14 +85,18 @@ def _serve(venue: VenueSimulator, *, as_json: bool) -> int:
 def _announce(venue: VenueSimulator, *, as_json: bool) -> None:
     connect = venue.connect
     ready = {
+        "dialect": venue.dialect,
         "url": connect.url,
         "ws_url": connect.ws_url,
+        "host": connect.address[0],
+        "port": connect.address[1],
         "api_key": connect.api_key,
         "secret": connect.secret,
     }
     text = json.dumps({**ready, "seed": venue.seed})
     if not as_json:
-        text = f"venue ready at {connect.url}, api key {connect.api_key}, secret {connect.secret}"
+        where = connect.url if venue.dialect in dialects.WEB else "{}:{}".format(*connect.address)
+        text = f"venue ready at {where}, api key {connect.api_key}, secret {connect.secret}"
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
@@ -103,7 +109,8 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--dialect", type=_dialect, default="binance", help="protocol (default: binance)")
+    spoken = ", ".join(dialects.names())
+    parser.add_argument("--dialect", default="binance", help=f"protocol: {spoken} (default: %(default)s)")
     parser.add_argument("--port", type=_port, default=0, help="on 127.0.0.1; 0: any free one (default: 0)")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same prices and script (default: 0)")
     parser.add_argument("--api-key", default=API_KEY, help="the account's key (default: %(default)s)")
@@ -137,12 +144,6 @@ def _add_knobs(parser: argparse.ArgumentParser) -> None:
 def _behaviour(arguments: argparse.Namespace) -> Behaviour:
     knobs = {knob.name: getattr(arguments, knob.name) for knob in fields(Behaviour) if knob.name != "rates"}
     return Behaviour(**knobs, rates=dict(arguments.rate))
-
-
-def _dialect(text: str) -> str:
-    if text != "binance":
-        raise argparse.ArgumentTypeError(f"expected binance, the only one so far; got {text!r}")
-    return text
 
 
 def _port(text: str) -> int:

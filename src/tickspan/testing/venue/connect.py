@@ -13,8 +13,10 @@ _MARKET_TYPES = ["spot"]
 class Connect:
     """What a client needs to talk to this venue, and nobody else."""
 
-    def __init__(self, url: str, api_key: str, secret: str) -> None:
+    def __init__(self, url: str, api_key: str, secret: str, address: tuple[str, int] | None = None) -> None:
         self.url = url
+        self.address = address or (urlsplit(url).hostname or "127.0.0.1", urlsplit(url).port or 80)
+        """Host and port that clients without HTTP connect to."""
         self.ws_url = "ws" + url.removeprefix("http")
         self.api_key = api_key
         self.secret = secret

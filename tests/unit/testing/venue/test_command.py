@@ -17,7 +17,7 @@ from tickspan.testing.venue.command import main
             ["--rate", "mute=2"],
             "Behaviour.rates: expected chances from 0 to 1; got {<Fault.MUTE: 'mute'>: 2.0}",
         ),
-        (["--dialect", "fix"], "argument --dialect: expected binance, the only one so far; got 'fix'"),
+        (["--dialect", "gopher"], "dialect: expected one of binance; got 'gopher'"),
     ],
 )
 def test_a_wrong_flag_is_one_clear_line_and_status_2(

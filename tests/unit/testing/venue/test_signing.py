@@ -3,13 +3,13 @@ import pytest
 from tickspan.testing.venue.binance.errors import BinanceError
 from tickspan.testing.venue.binance.parameters import Parameters
 from tickspan.testing.venue.binance.signing import (
-    Credentials,
     check_key,
     check_signature,
     check_time,
     message_payload,
     split_signature,
 )
+from tickspan.testing.venue.credentials import Credentials
 
 # The example of Binance's own documentation.
 DOCUMENTED = Credentials(

@@ -15,7 +15,7 @@ from tickspan.testing.venue.binance.errors import (
 )
 from tickspan.testing.venue.binance.operations import Call, Operation
 from tickspan.testing.venue.binance.parameters import Parameters
-from tickspan.testing.venue.binance.signing import Credentials
+from tickspan.testing.venue.credentials import Credentials
 from tickspan.testing.venue.exchange import Exchange
 from tickspan.testing.venue.limits import Budget
 from tickspan.testing.venue.orders import RefusedError

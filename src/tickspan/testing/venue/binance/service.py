@@ -18,12 +18,12 @@ from tickspan.testing.venue.binance.operations import OPERATIONS, ROUTES, Securi
 from tickspan.testing.venue.binance.parameters import Parameters
 from tickspan.testing.venue.binance.sessions import ApiSession, StreamSession
 from tickspan.testing.venue.binance.signing import (
-    Credentials,
     check_key,
     check_signature,
     check_time,
     split_signature,
 )
+from tickspan.testing.venue.credentials import Credentials
 from tickspan.testing.venue.delivery import Report
 from tickspan.testing.venue.exchange import Exchange
 from tickspan.testing.venue.prices import Tick

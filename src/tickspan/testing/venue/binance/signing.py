@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
-from dataclasses import dataclass
 
 from tickspan.testing.venue.binance.errors import BinanceError, missing
 from tickspan.testing.venue.binance.parameters import Parameters
+from tickspan.testing.venue.credentials import Credentials
 
 _KEY_FORM = re.compile(r"[A-Za-z0-9_-]{8,128}")
 _SIGNATURE = re.compile(r"(?:^|&)signature=([^&]*)")
 _DEFAULT_WINDOW_MS = 5_000
 _LONGEST_WINDOW_MS = 60_000
 _TOLERATED_LEAD_MS = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """The account's key and secret."""
-
-    api_key: str
-    secret: str
-
-    def sign(self, payload: str) -> str:
-        """HMAC-SHA256 in lower-case hexadecimal digits."""
-        return hmac.new(self.secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
 
 
 def check_key(credentials: Credentials, api_key: str) -> None:
