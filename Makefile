@@ -5,7 +5,7 @@ BIN := $(ENV)/bin
 DEMO_ENV := .venv-demo
 SECONDS ?= 10
 
-.PHONY: demo test unit check format bench bench-baseline bench-pipeline bench-faults soak check-upstream generations backends reference lock env clean
+.PHONY: demo test unit check format bench bench-baseline bench-pipeline bench-faults soak check-upstream e2e-freqtrade generations backends reference lock env clean
 
 demo: ## see a trading bot explained, order by order
 	@$(PYTHON) scripts/environment.py $(DEMO_ENV) requirements-demo.lock
@@ -42,6 +42,9 @@ bench-faults: env ## stock OpenTelemetry and ours in the same faults
 soak: env ## a ten-minute outage of the receiver, and a burst of a million spans
 	@$(BIN)/python scripts/soak.py $(SOAK_FLAGS)
 	@$(BIN)/python scripts/soak.py --burst 1000000
+
+e2e-freqtrade: env ## freqtrade, unchanged, trading at the simulated venue under tickspan
+	@$(BIN)/python scripts/e2e_freqtrade.py $(FREQTRADE_FLAGS)
 
 generations: env ## members against older generations of their libraries
 	@$(BIN)/python scripts/generations.py run

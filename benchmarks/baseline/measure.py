@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 from opentelemetry.trace import SpanKind
 
-from tickspan.demo.report import count_secrets, signatures_in
 from tickspan.testing.decoding import ReceivedSpan, Value
+from tickspan.testing.reconciliation import count_secrets, signatures_in
 from tickspan.testing.venue import Truth
 
 TICK = "trading.feed.message"

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import math
-import re
-import urllib.parse
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,6 +10,13 @@ from typing import Any, Final
 
 from tickspan.semconv import trading
 from tickspan.testing.decoding import ReceivedSpan, StatusCode
+from tickspan.testing.reconciliation import (
+    count_secrets,
+    reconcile,
+    signatures_in,
+    traces_of,
+    traces_of_orders,
+)
 from tickspan.testing.venue import Truth
 
 STAGES: Final = {
@@ -97,12 +101,9 @@ def build_report(
         bodies: the request bodies they came in, decompressed.
         secrets: keys and secrets; the signatures in `truth.requests` are added to them.
     """
+    reconciliation = reconcile(truth, spans)
     traces = traces_of_orders(spans)
-    executions = {
-        (span.trace_id, str(span.attributes[trading.EXECUTION_ID])) for span in _with_execution(spans)
-    }
-    told = [traces.get(order.client_id, frozenset()) for order in truth.orders]
-    with_orders = frozenset[str]().union(*told)
+    with_orders = frozenset[str]().union(*(traces_of(order, traces) for order in truth.orders))
     return DemoReport(
         orders=len(truth.orders),
         orders_filled=sum(order.leaves_quantity == 0 for order in truth.orders),
@@ -110,15 +111,9 @@ def build_report(
         triggering_ticks=sum(
             span.name == trading.SPAN_FEED_MESSAGE and span.trace_id in with_orders for span in spans
         ),
-        orders_with_one_trace=sum(len(trace_ids) == 1 for trace_ids in told),
+        orders_with_one_trace=reconciliation.orders_in_one_trace,
         executions=len(truth.executions),
-        executions_in_their_orders_trace=sum(
-            any(
-                (trace_id, str(fill.execution_id)) in executions
-                for trace_id in traces.get(fill.client_id, frozenset())
-            )
-            for fill in truth.executions
-        ),
+        executions_in_their_orders_trace=reconciliation.executions_in_their_orders_trace,
         spans=len(spans),
         ended=ended,
         delivered=len({(span.trace_id, span.span_id) for span in spans}),
@@ -127,16 +122,6 @@ def build_report(
         stages=stages_of(spans),
         secrets_found=count_secrets(bodies, [*secrets, *signatures_in(truth)]),
     )
-
-
-def traces_of_orders(spans: Iterable[ReceivedSpan]) -> dict[str, frozenset[str]]:
-    """Trace ids by client order id."""
-    traces: defaultdict[str, set[str]] = defaultdict(set)
-    for span in spans:
-        client_id = span.attributes.get(trading.ORDER_CLIENT_ID)
-        if client_id is not None:
-            traces[str(client_id)].add(span.trace_id)
-    return {client_id: frozenset(trace_ids) for client_id, trace_ids in traces.items()}
 
 
 def operations_of(spans: Iterable[ReceivedSpan]) -> list[Operations]:
@@ -173,51 +158,6 @@ def _seconds(span: ReceivedSpan, key: str) -> float:
     return float(value)
 
 
-def signatures_in(truth: Truth) -> set[str]:
-    """Signatures that the venue received."""
-    found: set[str] = set()
-    for request in truth.requests:
-        found.update(_SIGNATURE.findall(request.query), _SIGNATURE.findall(request.body))
-    return found
-
-
-_SIGNATURE: Final = re.compile(r"""\bsignature["']?\s*[=:]\s*["']?([0-9A-Za-z+/%_-]+)""")
-"""In a query or form, and in the JSON of a WebSocket request."""
-
-
-def count_secrets(bodies: Iterable[bytes], secrets: Iterable[str]) -> int:
-    """How many secrets stand in the bodies, as they are or in base64, hex or percent-encoding."""
-    haystack = b"\n".join(bodies)
-    return sum(any(form in haystack for form in forms_of(secret)) for secret in set(secrets) if secret)
-
-
-def forms_of(secret: str) -> set[bytes]:
-    """Encodings under which a secret could have left; in base64 it may start at any of three offsets."""
-    raw = secret.encode()
-    inner = [_inner_base64(raw, shift) for shift in range(3)]
-    return {
-        raw,
-        raw.hex().encode(),
-        raw.hex().upper().encode(),
-        urllib.parse.quote(secret, safe="").encode(),
-        *inner,
-        *(form.translate(_URL_SAFE) for form in inner),
-    }
-
-
-_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
-
-
-def _inner_base64(raw: bytes, shift: int) -> bytes:
-    """The characters of base64 that depend on `raw` alone when `shift` bytes stand before it."""
-    encoded = base64.b64encode(b"\0" * shift + raw)
-    return encoded[(8 * shift + 5) // 6 : 8 * (shift + len(raw)) // 6]
-
-
 def quantile(values: Sequence[float], q: float) -> float:
     """The value at rank `q` (nearest rank: 0.5 of four is the second), of at least one value."""
     return sorted(values)[max(0, math.ceil(q * len(values)) - 1)]
-
-
-def _with_execution(spans: Iterable[ReceivedSpan]) -> list[ReceivedSpan]:
-    return [span for span in spans if trading.EXECUTION_ID in span.attributes]

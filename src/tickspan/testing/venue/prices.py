@@ -15,6 +15,8 @@ _VOLATILITY = 0.0002  # standard deviation of one tick, as a share of the price
 _PULL = 0.002  # share of the way back to the start price, per tick: the walk stays near it for ever
 _LOST_MESSAGES = 7
 _KEPT = 1_000  # trades and candles remembered
+_PAST_CANDLES = 500  # before the venue opened
+_PAST_TRADES = 10  # of each of those
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ class Prices:
 
     def __init__(self, market: Market, seed: int, now_ms: int) -> None:
         self.market = market
+        self._seed = seed
         self._random = Random(f"{seed}/{market.id}")  # noqa: S311 (a walk, no secret)
         self._tick_size = market.tick_size
         self._grid = max(1, int(market.start_price / self._tick_size / 20_000))
@@ -153,12 +156,44 @@ class Prices:
         )
 
     def candles(self, interval_ms: int) -> list[Candle]:
-        """The candles of `interval_ms` since they were first asked for, oldest first, the open one last."""
+        """The candles of `interval_ms`, oldest first, the open one last.
+
+        They go back to before the venue opened: indicators have what they need from the first moment on.
+        """
         if interval_ms not in self._candles:
             trade = self.trades[-1]
             opened = opened_by(trade, trade.time_ms // interval_ms * interval_ms)
-            self._candles[interval_ms] = deque([opened], maxlen=_KEPT)
+            candles = [*self._past(opened, interval_ms), opened]
+            self._candles[interval_ms] = deque(candles, maxlen=_KEPT)
         return list(self._candles[interval_ms])
+
+    def _past(self, opened: Candle, interval_ms: int) -> list[Candle]:
+        """Candles that never were, oldest first, which lead to the open of `opened`."""
+        random = Random(f"{self._seed}/{self.market.id}/{interval_ms}")  # noqa: S311 (a walk, no secret)
+        candles: list[Candle] = []
+        close, last_id = opened.open, opened.first_trade_id - 1
+        for back in range(1, _PAST_CANDLES + 1):
+            lead = float((self.market.start_price - close) / self.market.start_price) * _PULL
+            step = Decimal(random.gauss(lead, _VOLATILITY)) * self.market.start_price
+            start = max((close + step).quantize(self._tick_size), self._tick_size)
+            low, high = sorted((start, close))
+            volume = self._quantity_worth(random.randrange(1_000, 1_000_000))
+            candles.append(
+                Candle(
+                    opened.open_ms - back * interval_ms,
+                    start,
+                    high + self._tick_size * random.randrange(3),
+                    max(low - self._tick_size * random.randrange(3), self._tick_size),
+                    close,
+                    volume,
+                    volume * (low + high) / 2,
+                    _PAST_TRADES,
+                    last_id - _PAST_TRADES + 1,
+                    last_id,
+                )
+            )
+            close, last_id = start, last_id - _PAST_TRADES
+        return candles[::-1]
 
     def _print_trade(self, now_ms: int) -> Trade:
         is_buyer_maker = self._random.random() < 0.5  # noqa: PLR2004 (a fair coin)
@@ -192,5 +227,8 @@ class Prices:
         return tuple((price * self._tick_size, changes[price]) for price in sorted(changes))
 
     def _draw_quantity(self) -> Decimal:
-        worth = Decimal(self._random.randrange(100, 100_000))
-        return (worth / self.market.start_price).quantize(self.market.step_size) + self.market.step_size
+        return self._quantity_worth(self._random.randrange(100, 100_000))
+
+    def _quantity_worth(self, worth: int) -> Decimal:
+        share = (Decimal(worth) / self.market.start_price).quantize(self.market.step_size)
+        return share + self.market.step_size

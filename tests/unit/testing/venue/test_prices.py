@@ -67,9 +67,20 @@ def test_candles_hold_each_trade_of_their_interval():
     prices = Prices(BTC, 7, 0)
     prices.candles(1_000)
     trades = [prices.tick(now_ms).trade for now_ms in range(1_000, 3_000, 100)]
-    first, second = prices.candles(1_000)[1:]
+    first, second = prices.candles(1_000)[-2:]
 
     assert (first.open_ms, first.open, first.close) == (1_000, trades[0].price, trades[9].price)
     assert (first.high, first.low) == (max(t.price for t in trades[:10]), min(t.price for t in trades[:10]))
     assert first.volume == sum(trade.quantity for trade in trades[:10])
     assert (second.first_trade_id, second.last_trade_id, second.trades) == (trades[10].id, trades[19].id, 10)
+
+
+def test_candles_lead_without_a_gap_from_before_the_opening_to_now():
+    prices = Prices(BTC, 7, 90_000)
+    candles = prices.candles(60_000)
+    assert [candle.open_ms for candle in candles] == [60_000 * n for n in range(-499, 2)]
+    assert [later.open for _, later in pairwise(candles)] == [candle.close for candle in candles[:-1]]
+    assert [
+        c for c in candles if not 0 < c.low <= min(c.open, c.close) <= max(c.open, c.close) <= c.high
+    ] == []
+    assert [b.first_trade_id - a.last_trade_id for a, b in pairwise(candles)] == [1] * 500

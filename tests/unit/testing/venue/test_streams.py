@@ -40,6 +40,7 @@ def test_a_name_that_carries_nothing_here_is_none(name: str):
 def test_a_tick_that_opens_a_candle_first_tells_how_the_last_one_closed():
     prices = Prices(Market.parse("BTC/USDT"), 7, 0)
     stream = Stream("BTCUSDT", "kline", "1s")
+    prices.candles(1_000)
     told = [
         [(message["k"]["t"], message["k"]["x"]) for message in messages(stream, prices, now_ms)]
         for now_ms in (100, 900, 1_000, 1_100)
