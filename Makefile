@@ -5,7 +5,7 @@ BIN := $(ENV)/bin
 DEMO_ENV := .venv-demo
 SECONDS ?= 10
 
-.PHONY: demo test unit check format bench bench-baseline bench-pipeline bench-faults soak check-upstream e2e-freqtrade generations backends reference lock env clean
+.PHONY: demo test unit check format bench bench-baseline bench-pipeline bench-faults soak check-upstream e2e-freqtrade generations backends reference semconv lock env clean
 
 demo: ## see a trading bot explained, order by order
 	@$(PYTHON) scripts/environment.py $(DEMO_ENV) requirements-demo.lock
@@ -57,6 +57,9 @@ backends: env ## install and build the servers that tests use
 
 reference: env ## write the reference pages that come from code
 	@$(BIN)/python scripts/reference.py
+
+semconv: env ## write the names of `trading.*` and their page from the registry
+	@$(BIN)/python scripts/semconv.py
 
 lock: ## needs uv; writes the lock files without addresses
 	uv lock --quiet

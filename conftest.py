@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,7 +19,10 @@ sys.path.insert(
 
 from tickspan_spool import twins
 
-from scripts import backends, servers
+from scripts import backends, semconv, servers, strays
+
+if TYPE_CHECKING:
+    from tickspan.testing import Capture
 
 _BACKEND_OF_FIXTURE: Mapping[str, str] = {
     "otelcol": "otelcol",
@@ -74,7 +79,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _fits(mark: pytest.Mark) -> bool:
-    installed = tuple(int(part) for part in version(mark.args[0]).split(".")[:2])
+    try:
+        installed = tuple(int(part) for part in version(mark.args[0]).split(".")[:2])
+    except PackageNotFoundError:
+        return False
     return mark.kwargs.get("at_least", (0,)) <= installed < mark.kwargs.get("below", (10_000,))
 
 
@@ -117,6 +125,20 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 def _fixtures(item: pytest.Item) -> list[str]:
     return item.fixturenames if isinstance(item, pytest.Function) else []
+
+
+@functools.cache
+def _declared() -> strays.Declared:
+    return strays.declared(semconv.read())
+
+
+@pytest.fixture
+def telemetry(telemetry: Capture) -> Generator[Capture]:
+    """The plugin's; no test may leave in it what the registry of `trading.*` does not declare so."""
+    yield telemetry
+    found = [*telemetry.undeclared(), *_declared().strays(telemetry.received())]
+    if found:
+        pytest.fail("\n".join(found), pytrace=False)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """Members' tests against other versions of the libraries they instrument.
 
-Each generation is one version, installed without its dependencies into `.generations/<name>` and laid over
-the environment by PYTHONPATH; all else stays what it is. `python scripts/generations.py run` runs them all.
+Each generation is one version, installed without further dependencies into `.generations/<name>` and laid
+over the environment by PYTHONPATH; all else stays what it is. `python scripts/generations.py run` runs all.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ class Generation:
 
     name: str
     requirement: str
+    """What is laid over the environment: more than one, by blanks, where versions hang together."""
     member: str
 
     @property
@@ -47,6 +48,11 @@ GENERATIONS: Final = (
     Generation("redis-5", "redis==5.0.8", "tickspan-redis"),
     Generation("redis-6", "redis==6.4.0", "tickspan-redis"),
     Generation("redis-7", "redis==7.4.0", "tickspan-redis"),
+    Generation("python-binance-1.0.36", "python-binance==1.0.36", "tickspan-binance"),
+    Generation("alpaca-py-0.30", "alpaca-py==0.30.0 websockets==13.1", "tickspan-alpaca"),
+    Generation(
+        "alpaca-trade-api-3", "alpaca-trade-api==3.2.0 websockets==10.4 deprecation==2.1.0", "tickspan-alpaca"
+    ),
 )
 
 
@@ -90,7 +96,13 @@ def _install(generation: Generation) -> None:
     if mark.exists() and mark.read_text() == generation.requirement:
         return
     shutil.rmtree(generation.folder, ignore_errors=True)
-    command = [*_installer(), "--no-deps", "--target", str(generation.folder), generation.requirement]
+    command = [
+        *_installer(),
+        "--no-deps",
+        "--target",
+        str(generation.folder),
+        *generation.requirement.split(),
+    ]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
         raise GenerationError(f"{' '.join(command)} failed:\n{done.stderr}")

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tickspan.testing.decoding import ReceivedMetric, ReceivedSpan
+from tickspan.testing.decoding import ReceivedLog, ReceivedMetric, ReceivedSpan, Telemetry
 from tickspan.testing.otlp import OtlpServer
 from tickspan.testing.venue import Behaviour, Truth, VenueSimulator
+from tickspan.testing.vocabulary import undeclared
 
 pytestmark = pytest.mark.e2e
 
@@ -27,6 +28,7 @@ class BotRun:
     truth: Truth = field(repr=False)
     spans: Sequence[ReceivedSpan] = field(repr=False)
     metrics: Sequence[ReceivedMetric] = field(repr=False)
+    logs: Sequence[ReceivedLog] = field(repr=False)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +65,12 @@ def bot_run(
             timeout=120,
         )
         printed = ended.stdout + ended.stderr
-        return BotRun(ended.returncode, printed, venue.truth(), server.spans(), server.metrics())
+        received = server.spans(), server.metrics(), server.logs()
+        return BotRun(ended.returncode, printed, venue.truth(), *received)
+
+
+def test_every_trading_name_is_declared(bot_run: BotRun):
+    assert undeclared(Telemetry(tuple(bot_run.spans), tuple(bot_run.metrics), tuple(bot_run.logs))) == []
 
 
 def test_neither_the_bot_nor_its_telemetry_prints_a_word(bot_run: BotRun):

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tickspan.demo.signals import Signal
+
 pytestmark = pytest.mark.e2e
 
 Ended = subprocess.CompletedProcess[str]
@@ -100,9 +102,22 @@ def test_every_stage_from_tick_to_fill_is_measured_for_every_order(demo: Demo):
     assert all(0 < stage["p50_s"] <= stage["p99_s"] < 5 for stage in stages.values())
 
 
+def test_every_fault_that_was_planted_is_told_as_often(demo: Demo):
+    assert len(demo.report["signals"]) == len(Signal)
+    assert [one for one in demo.report["signals"] if not one["told"] >= one["planted"] > 0] == []
+    assert f"{len(Signal)} of {len(Signal)} planted faults told" in demo.shown
+
+
 def test_people_see_progress_a_waterfall_tables_and_a_verdict(demo: Demo):
     assert re.search(r"\d+ s  \d+ orders and \d+ executions at the venue, \d+ spans received", demo.shown)
-    parts = ("The slowest order", "Operations", "From tick to fill", "spans ended", "all is well")
+    parts = (
+        "The slowest order",
+        "Operations",
+        "From tick to fill",
+        "What costs money and no exception tells",
+        "spans ended",
+        "all is well",
+    )
     places = [demo.shown.index(part) for part in parts]
     assert places == sorted(places)
     assert "Traceback" not in demo.shown

@@ -2,12 +2,13 @@
 
 import logging
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span
 from tickspan_spool.entries import Entry, StreamKey
-from tickspan_spool.taps import CPU_SHARE, Finding, Tap, TapBatch, Taps, TapStatistics, Turn
+from tickspan_spool.taps import CPU_SHARE, Finding, Tap, TapBatch, Taps, TapStatistics, Turn, installed
 
 _KEY = StreamKey("traces", b"", b"")
 _FINDING = Finding("101-7-ab", StreamKey("logs", b"", b""), b"\x12\x00")
@@ -102,8 +103,8 @@ def test_a_tap_that_cannot_be_made_harms_nobody(caplog: pytest.LogCaptureFixture
     ]
 
 
-def test_a_tap_that_is_not_installed_is_told(caplog: pytest.LogCaptureFixture):
-    taps = Taps()
+def test_a_tap_that_is_not_installed_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    taps = Taps(installed(tmp_path))
     taps.on_batch(["nowhere"], _batch("buy"))
     assert taps.statistics() == (TapStatistics("nowhere", disabled="LookupError in loading"),)
     assert "no entry point 'nowhere' in the group tickspan_tap" in caplog.text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Generator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tickspan_ccxt import CcxtInstrumentor
 MakeVenue = Callable[..., VenueSimulator]
 Body = Callable[[Any], Awaitable[Any]]
 SYMBOL = "BTC/USDT"
+ASIDE = ("trading.order.event new", "trading.stream.connect")
 
 
 class Bot:
@@ -57,13 +59,13 @@ class Bot:
                 over |= {order["id"] for order in orders if order["status"] != "open"}
 
     def spans(self) -> list[RecordedSpan]:
-        """Finished spans without reports of acceptance: those may outrun the answer, or not."""
-        return [span for span in self._told.spans() if span.name != "trading.order.event new"]
+        """Finished spans of orders, without reports of acceptance: those may outrun the answer, or not."""
+        return renumbered([span for span in self._told.spans() if span.name not in ASIDE])
 
     def tree(self) -> str:
         """The outline of these spans."""
         lines = self._told.tree().splitlines()
-        return "\n".join(line for line in lines if not line.endswith("trading.order.event new"))
+        return "\n".join(line for line in lines if line.strip() not in ASIDE)
 
     def named(self, name: str) -> list[RecordedSpan]:
         """Those of these spans whose name begins so."""
@@ -72,6 +74,22 @@ class Bot:
     def watching(self, exchange: Any, count: int) -> asyncio.Task[None]:
         """`until_over` in a task of its own, as bots do."""
         return asyncio.create_task(self.until_over(exchange, count))
+
+
+def renumbered(spans: list[RecordedSpan]) -> list[RecordedSpan]:
+    """The spans with ids as if no others had been recorded."""
+    traces = {trace_id: n for n, trace_id in enumerate(dict.fromkeys(span.trace_id for span in spans), 1)}
+    ids = {span.span_id: n for n, span in enumerate(spans, 1)}
+    return [
+        replace(
+            span,
+            trace_id=traces[span.trace_id],
+            span_id=ids[span.span_id],
+            parent_id=ids.get(span.parent_id, span.parent_id) if span.parent_id is not None else None,
+            links=tuple((traces.get(trace_id, 0), ids.get(span_id, 0)) for trace_id, span_id in span.links),
+        )
+        for span in spans
+    ]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tickspan.cli.errors import CommandError
 
 if TYPE_CHECKING:
-    from tickspan.demo.stage import Progress
+    from tickspan.demo.stage import Progress, Scene
 
 MIN_SECONDS = 1.0
 MAX_SECONDS = 600.0
@@ -40,6 +40,13 @@ class DemoCommand:
             "--redis", metavar="URL", help="instead of one found or embedded, such as redis://…"
         )
 
+        parser.add_argument(
+            "--faults",
+            action=argparse.BooleanOptionalAction,
+            default=True,
+            help="let a second bot get into trouble, each kind once (yes; about 20 s)",
+        )
+
     def run(self, options: argparse.Namespace) -> int:
         """Perform, show, and write."""
         try:
@@ -53,7 +60,9 @@ class DemoCommand:
             ) from None
         destination = _writable(options.json)
         console = Console(stderr=options.json == "-", highlight=False)
-        plan = DemoPlan(options.seconds, options.seed, options.port, options.database, options.redis)
+        plan = DemoPlan(
+            options.seconds, options.seed, options.port, options.database, options.redis, options.faults
+        )
         try:
             performance = perform(plan, _teller(console, options.seconds))
         except DemoError as error:
@@ -68,9 +77,14 @@ class DemoCommand:
 
 
 def _teller(console: Any, seconds: float) -> Any:
+    from tickspan.demo import Scene  # the extra `demo` is there, as it was for the caller
+
     console.print(f"A venue, a database, Redis and a bot under 'tickspan run': trading for {seconds:g} s …")
 
-    def tell(progress: Progress) -> None:
+    def tell(progress: Progress | Scene) -> None:
+        if isinstance(progress, Scene):
+            console.print(f"  planted: {progress.planted.value}")
+            return
         console.print(
             f"  {progress.elapsed_s:4.0f} s  {progress.orders} orders and {progress.executions} executions "
             f"at the venue, {progress.spans} spans received"

@@ -33,18 +33,29 @@ class DoctorCommand:
         parser.add_argument(
             "--timeout", type=_timeout, default=3.0, metavar="S", help="seconds per round trip (3)"
         )
+        parser.add_argument(
+            "--import",
+            action="append",
+            default=[],
+            dest="modules",
+            metavar="MODULE",
+            help="a module of the program's, whose classes and patches are to be seen",
+        )
 
     def run(self, options: argparse.Namespace) -> int:
         """Print the report."""
         try:
             from tickspan.cli.examination import (  # OpenTelemetry's SDK: no other verb is to wait for it
                 examine,
+                running_instrumentors,
                 settings_table,
             )
+            from tickspan.cli.tables import table_findings
         except ValueError as error:  # OTEL_PROPAGATORS is read while OpenTelemetry is imported
             raise CommandError(f"OpenTelemetry cannot be imported: {error}", 1) from None
         reading = read_settings(environ=os.environ)
         findings = list(examine(reading, os.environ, timeout_s=options.timeout))
+        findings += table_findings(running_instrumentors(reading, os.environ), options.modules)
         settings = settings_table(reading)
         if options.json:
             print(

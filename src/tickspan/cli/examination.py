@@ -20,7 +20,20 @@ from tickspan.instrumentation import redact
 from tickspan.version import __version__
 
 _SIGNALS: Final = ("traces", "metrics", "logs")
-_MEMBERS: Final = {"ccxt": "tickspan-ccxt", "redis": "tickspan-redis", "sqlalchemy": "tickspan-sqlalchemy"}
+_MEMBERS: Final = {
+    "alpaca-py": "tickspan-alpaca",
+    "ccxt": "tickspan-ccxt",
+    "ib_async": "tickspan-ib",
+    "ib_insync": "tickspan-ib",
+    "nautilus_trader": "tickspan-nautilus",
+    "python-binance": "tickspan-binance",
+    "quickfix": "tickspan-fix",
+    "quickfix-tls": "tickspan-fix",
+    "redis": "tickspan-redis",
+    "simplefix": "tickspan-fix",
+    "sqlalchemy": "tickspan-sqlalchemy",
+}
+"""Distribution of a library to the member that knows it."""
 
 
 def examine(reading: Reading, environ: Mapping[str, str], *, timeout_s: float) -> Iterable[Finding]:
@@ -37,6 +50,14 @@ def examine(reading: Reading, environ: Mapping[str, str], *, timeout_s: float) -
     completed = {**environ, **missing_defaults(environ)}
     yield from delivery_findings(reading.settings, completed)
     yield from _of_round_trips(completed, timeout_s)
+
+
+def running_instrumentors(reading: Reading, environ: Mapping[str, str]) -> list[EntryPoint]:
+    """The instrumentors that the distribution would switch on here."""
+    entries = sorted(entry_points(group="opentelemetry_instrumentor"), key=lambda entry: entry.name)
+    names, upstream = {entry.name for entry in entries}, reading.settings.prefer_upstream
+    disabled = disabled_names(environ)
+    return [entry for entry in entries if reason_to_skip(entry.name, names, upstream, disabled) is None]
 
 
 def settings_table(reading: Reading) -> list[dict[str, Any]]:
@@ -84,9 +105,8 @@ def instrumentor_finding(entry: EntryPoint, reason: str | None) -> Finding:
     if conflict is not None:
         found = conflict.found or "not installed"
         return Finding(subject, None, f"off: needs {conflict.required}, found {found}")
-    return Finding(
-        subject, is_well=True, detail=f"on: {', '.join(_with_version(item) for item in dependencies)}"
-    )
+    versions = ", ".join(_with_version(item) for item in dependencies)
+    return Finding(subject, is_well=True, detail=f"on: {versions}" if versions else "on")
 
 
 def _of_settings(reading: Reading) -> Iterable[Finding]:
@@ -100,7 +120,7 @@ def _of_settings(reading: Reading) -> Iterable[Finding]:
 
 def _of_missing_members(names: Collection[str]) -> Iterable[Finding]:
     for library, member in _MEMBERS.items():
-        if f"tickspan_{library}" not in names and _version_of(library) is not None:
+        if member.replace("-", "_") not in names and _version_of(library) is not None:
             yield Finding(library, None, f"{_version_of(library)} is installed: add {member}")
 
 

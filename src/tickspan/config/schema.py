@@ -50,6 +50,12 @@ class TradingSettings:
             "meaning": "how young the newest tick of an instrument must be to be taken for an order's cause"
         },
     )
+    hosts: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "meaning": "hosts of your own that speak a venue's protocol: host[:port]=venue[/environment], …"
+        },
+    )
     lifecycle_delay_s: float = field(
         default=1.0,
         metadata={
@@ -70,6 +76,49 @@ class TradingSettings:
     max_orders: int = field(default=20_000, metadata={"meaning": "how many orders are remembered"})
     max_waiting: int = field(
         default=1_000, metadata={"meaning": "how many reports of unknown orders wait at once"}
+    )
+    feed_stale_s: float = field(
+        default=5.0,
+        metadata={"meaning": "a stream that is silent for longer, and 10 times as long as usual, is stale"},
+    )
+    stale_decision_s: float = field(
+        default=1.0, metadata={"meaning": "an order that an older tick caused was decided on stale data"}
+    )
+    clock_skew_s: float = field(
+        default=0.5, metadata={"meaning": "how far a venue's clock may be from ours before that is told"}
+    )
+
+    store: str = field(
+        default="sqlite",
+        metadata={
+            "meaning": "where orders outlive their process: sqlite (beside the spool, by its agent), off, or"
+            " the URL of a Redis",
+            "is_secret": True,
+        },
+    )
+    resume_receive_loop: bool = field(
+        default=False,
+        metadata={
+            "meaning": "start a receive loop again that an exception of its message handler has ended"
+        },
+    )
+
+    unknown_after_s: float = field(
+        default=5.0,
+        metadata={"meaning": "how long nobody may know the fate of an order before it is told as an error"},
+    )
+    throttle_warn_s: float = field(
+        default=0.25, metadata={"meaning": "how long an order may wait inside its client before it is told"}
+    )
+    metric_symbols: int = field(
+        default=0,
+        metadata={
+            "meaning": "how many instruments order metrics tell apart; the others are _other; 100 is much"
+        },
+    )
+    backtest_traces: bool = field(
+        default=False,
+        metadata={"meaning": "a trace for each order in a back-test too, not only counts"},
     )
 
     @staticmethod

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from tickspan.demo.signals import Told
 from tickspan.semconv import trading
 from tickspan.testing.decoding import ReceivedSpan, StatusCode
 from tickspan.testing.reconciliation import (
@@ -66,6 +67,8 @@ class DemoReport:
     operations: tuple[Operations, ...]
     stages: Mapping[str, Stage]
     secrets_found: int
+    signals: tuple[Told, ...] = ()
+    """What was planted for the bot in trouble, and what telemetry told of it."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for `json.dumps`."""
@@ -81,6 +84,9 @@ class DemoReport:
             == self.executions,
             "order traces and triggering ticks differ": self.order_traces == self.triggering_ticks,
             "a secret left the process": self.secrets_found == 0,
+            "a planted fault is not told as often as it was planted": all(
+                one.is_right for one in self.signals
+            ),
         }
         return [words for words, holds in claims.items() if not holds]
 
@@ -91,6 +97,7 @@ def build_report(
     ended: int,
     bodies: Iterable[bytes],
     secrets: Iterable[str],
+    signals: Sequence[Told] = (),
 ) -> DemoReport:
     """Hold what was received against what the venue knows.
 
@@ -100,6 +107,7 @@ def build_report(
         ended: spans that ended in the bot, by the ledger of its spool.
         bodies: the request bodies they came in, decompressed.
         secrets: keys and secrets; the signatures in `truth.requests` are added to them.
+        signals: how the faults of the bot in trouble were told.
     """
     reconciliation = reconcile(truth, spans)
     traces = traces_of_orders(spans)
@@ -121,6 +129,7 @@ def build_report(
         operations=tuple(operations_of(spans)),
         stages=stages_of(spans),
         secrets_found=count_secrets(bodies, [*secrets, *signatures_in(truth)]),
+        signals=tuple(signals),
     )
 
 

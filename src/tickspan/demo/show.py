@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Final
 
 from rich.console import Console, Group, RenderableType
@@ -14,9 +13,8 @@ from tickspan.demo.report import DemoReport
 from tickspan.demo.stage import Performance
 from tickspan.semconv import trading
 from tickspan.testing.decoding import ReceivedSpan, StatusCode
+from tickspan.testing.waterfall import LABEL, TIMING, Line, waterfall
 
-LABEL: Final = 40
-TIMING: Final = 22
 LEAST_BAR: Final = 12
 _COLOURS: Final = {
     "tickspan_ccxt": "cyan",
@@ -30,9 +28,11 @@ def show(performance: Performance, console: Console) -> None:
     slowest = slowest_order(performance.spans)
     if slowest:
         console.print(Text("The slowest order, from its tick to its last fill", style="bold"))
-        console.print(waterfall(slowest, max(LEAST_BAR, min(console.width, 120) - LABEL - TIMING)))
+        console.print(picture(slowest, max(LEAST_BAR, min(console.width, 120) - LABEL - TIMING)))
     console.print(operations_table(performance.report))
     console.print(stages_table(performance.report))
+    if performance.report.signals:
+        console.print(signals_table(performance.report))
     console.print(verdict(performance))
 
 
@@ -45,40 +45,9 @@ def slowest_order(spans: Sequence[ReceivedSpan]) -> list[ReceivedSpan]:
     return [span for span in spans if span.trace_id == slowest.trace_id]
 
 
-def waterfall(spans: Sequence[ReceivedSpan], width: int) -> RenderableType:
-    """One line a span: indented name, a bar on the trace's time axis, start and duration in milliseconds.
-
-    `width` is that of the axis, in characters.
-    """
-    start = min(span.start_ns for span in spans)
-    axis = Axis(start, max(max(span.end_ns for span in spans) - start, 1), width)
-    return Group(*(_line(span, depth, axis) for span, depth in in_tree_order(spans)))
-
-
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """A trace's time on `width` characters."""
-
-    start_ns: int
-    total_ns: int
-    width: int
-
-    def bar(self, span: ReceivedSpan) -> str:
-        """The span's place in time; at least one character, however short it was."""
-        left = min(round((span.start_ns - self.start_ns) / self.total_ns * self.width), self.width - 1)
-        length = max(1, round((span.end_ns - span.start_ns) / self.total_ns * self.width))
-        return (" " * left + "█" * length)[: self.width].ljust(self.width)
-
-
-def in_tree_order(spans: Sequence[ReceivedSpan]) -> Iterator[tuple[ReceivedSpan, int]]:
-    """Spans with their depth: parents first, siblings by their start."""
-    known = {span.span_id for span in spans}
-    pending = [(span, 0) for span in _by_start(spans) if span.parent_span_id not in known][::-1]
-    while pending:
-        span, depth = pending.pop()
-        yield span, depth
-        children = [child for child in _by_start(spans) if child.parent_span_id == span.span_id]
-        pending.extend((child, depth + 1) for child in reversed(children))
+def picture(spans: Sequence[ReceivedSpan], width: int) -> RenderableType:
+    """The waterfall of one trace in colours: by instrumentation, errors in red."""
+    return Group(*(_coloured(line) for line in waterfall(spans, width)))
 
 
 def operations_table(report: DemoReport) -> Table:
@@ -101,6 +70,19 @@ def stages_table(report: DemoReport) -> Table:
     return table
 
 
+def signals_table(report: DemoReport) -> Table:
+    """What was planted, and what tells it."""
+    table = Table(
+        title="What costs money and no exception tells", title_justify="left", box=None, pad_edge=False
+    )
+    for heading in ("planted once each", "told by", "planted", "told"):
+        table.add_column(heading, justify="right" if heading in ("planted", "told") else "left")
+    for one in report.signals:
+        style = "" if one.is_right else "bold red"
+        table.add_row(one.signal.value, one.source, str(one.planted), str(one.told), style=style)
+    return table
+
+
 def verdict(performance: Performance) -> Text:
     """What was delivered and lost, against the venue's own count."""
     report = performance.report
@@ -111,6 +93,7 @@ def verdict(performance: Performance) -> Text:
         f"{report.executions} executions, {report.executions_in_their_orders_trace} in their order's trace",
         f"{report.ended} spans ended, {report.delivered} delivered, {report.dropped} dropped",
         f"{report.secrets_found} secrets found in what was sent",
+        f"{sum(one.is_right for one in report.signals)} of {len(report.signals)} planted faults told",
         f"Redis: {performance.redis}",
     )
     shortfalls = report.shortfalls()
@@ -122,17 +105,10 @@ def verdict(performance: Performance) -> Text:
     return Text("\n").join([Text(line) for line in lines] + [closing])
 
 
-def _line(span: ReceivedSpan, depth: int, axis: Axis) -> Text:
-    label = f"{'  ' * depth}{span.name}"
-    label = label if len(label) <= LABEL else label[: LABEL - 1] + "…"
-    start_s, duration_s = (span.start_ns - axis.start_ns) / 1e9, (span.end_ns - span.start_ns) / 1e9
+def _coloured(line: Line) -> Text:
+    span = line.span
     style = "red" if span.status.code is StatusCode.ERROR else _COLOURS.get(span.scope, "white")
-    timing = f"{_ms(start_s):>9}{_ms(duration_s):>9} ms"
-    return Text.assemble(label.ljust(LABEL), (axis.bar(span), style), timing, overflow="crop", no_wrap=True)
-
-
-def _by_start(spans: Sequence[ReceivedSpan]) -> list[ReceivedSpan]:
-    return sorted(spans, key=lambda span: (span.start_ns, span.end_ns))
+    return Text.assemble(line.label, (line.bar, style), line.timing, overflow="crop", no_wrap=True)
 
 
 def _ms(seconds: float) -> str:

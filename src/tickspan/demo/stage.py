@@ -14,17 +14,20 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, TypeVar
 
 from tickspan_spool import agent
 
 from tickspan.demo.report import DemoReport, build_report
+from tickspan.demo.signals import Signal, Told
+from tickspan.demo.signals import tell as tell_signals
 from tickspan.instrumentation import redact
-from tickspan.testing.decoding import ReceivedSpan
+from tickspan.semconv.common import SERVICE_NAME
+from tickspan.testing.decoding import ReceivedLog, ReceivedMetric, ReceivedSpan, Telemetry
 from tickspan.testing.otlp import OtlpServer
 from tickspan.testing.venue import Connect, Truth, fetch_truth
 
@@ -35,6 +38,10 @@ LOOPBACK: Final = "127.0.0.1,localhost"
 START_TIMEOUT_S: Final = 30.0
 STOP_TIMEOUT_S: Final = 60.0
 DRAIN_TIMEOUT_S: Final = 10.0
+BOT: Final = "demo-bot"
+TROUBLED_BOT: Final = "demo-bot-in-trouble"
+
+_Received = TypeVar("_Received", ReceivedSpan, ReceivedMetric, ReceivedLog)
 
 
 class DemoError(Exception):
@@ -50,6 +57,15 @@ class DemoPlan:
     port: int = 0
     database: str | None = None
     redis: str | None = None
+    has_trouble: bool = True
+    """Whether a second bot gets into trouble after the first has traded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A fault of the second bot has been played."""
+
+    planted: Signal
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +88,10 @@ class Performance:
     """Which Redis was used, in words."""
 
 
-def perform(plan: DemoPlan, tell: Callable[[Progress], None]) -> Performance:
+Tell = Callable[["Progress | Scene"], None]
+
+
+def perform(plan: DemoPlan, tell: Tell) -> Performance:
     """Run the demo to its end. Raises `DemoError`."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tickspan-demo-")))
@@ -91,23 +110,70 @@ def perform(plan: DemoPlan, tell: Callable[[Progress], None]) -> Performance:
         }
         path = folder / "bot.json"
         path.write_text(json.dumps(config), encoding="utf-8")
-        spool = stack.enter_context(_spool(folder))
+        spool = stack.enter_context(_spool(folder / "spool"))
         _play(path, server, venue.url, spool, plan.seconds, tell)
-        report = _report(_truth(venue.url), server, spool, venue)
-        return Performance(report, tuple(server.spans()), redis_words)
+        signals = _trouble(folder, server, tell) if plan.has_trouble else ()
+        report = _report(_truth(venue.url), server, spool, venue, signals)
+        return Performance(report, tuple(_of_service(server.spans(), BOT)), redis_words)
 
 
-def _report(truth: Truth, server: OtlpServer, spool: Path, venue: Connect) -> DemoReport:
+def _report(
+    truth: Truth, server: OtlpServer, spool: Path, venue: Connect, signals: Sequence[Told]
+) -> DemoReport:
     """What came of it, once the agent has delivered what the bot left."""
     agent.drain(spool, DRAIN_TIMEOUT_S)
     ended = agent.status(spool).signals["traces"].ended
-    return build_report(truth, server.spans(), ended, server.bodies(), (venue.api_key, venue.secret))
+    spans, secrets = _of_service(server.spans(), BOT), (venue.api_key, venue.secret)
+    return build_report(truth, spans, ended, server.bodies(), secrets, signals)
+
+
+def _trouble(folder: Path, server: OtlpServer, tell: Tell) -> tuple[Told, ...]:
+    """Let a second bot get into trouble, each kind of it once, and see what is told of it."""
+    settings = {
+        **_telemetry(server, TROUBLED_BOT, folder / "trouble"),
+        # Patience is short here: a demonstration is.
+        "TICKSPAN_TRADING_FEED_STALE_S": "1",
+        "TICKSPAN_TRADING_UNKNOWN_AFTER_S": "1",
+        "TICKSPAN_TRADING_WAITING_S": "1",
+        # Each scene's venue numbers its orders anew: what an earlier one had is not to be found.
+        "TICKSPAN_TRADING_STORE": "off",
+    }
+    words = [sys.executable, "-m", "tickspan", "run", "--", sys.executable, "-m", "tickspan.demo.trouble"]
+    planted: list[Signal] = []
+    with _spool(folder / "trouble") as spool:
+        with _running(words, _clean_environment(settings), is_read=True) as program:
+            assert program.process.stdout is not None
+            for line in program.process.stdout:
+                planted.append(Signal(json.loads(line)["planted"]))
+                tell(Scene(planted[-1]))
+            if program.process.wait(STOP_TIMEOUT_S) != 0:
+                raise DemoError(f"the bot in trouble did not get through: {program.last_words()}")
+        agent.drain(spool, DRAIN_TIMEOUT_S)
+    told = Telemetry(
+        tuple(_of_service(server.spans(), TROUBLED_BOT)),
+        tuple(_of_service(server.metrics(), TROUBLED_BOT)),
+        tuple(_of_service(server.logs(), TROUBLED_BOT)),
+    )
+    return tuple(tell_signals(planted, told))
+
+
+def _of_service(told: Iterable[_Received], name: str) -> list[_Received]:
+    return [one for one in told if one.resource.get(SERVICE_NAME) == name]
+
+
+def _telemetry(server: OtlpServer, service: str, spool: Path) -> dict[str, str]:
+    return {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": server.endpoint,
+        "OTEL_SERVICE_NAME": service,
+        "OTEL_METRIC_EXPORT_INTERVAL": "1000",
+        "TICKSPAN_SPOOL_DIR": str(spool),
+        "TICKSPAN_TRADING_ENVIRONMENT": "simulated",
+    }
 
 
 @contextmanager
-def _spool(folder: Path) -> Generator[Path]:
+def _spool(spool: Path) -> Generator[Path]:
     """A spool of the demo's own; its agent ends with it."""
-    spool = folder / "spool"
     try:
         yield spool
     finally:
@@ -232,16 +298,10 @@ def _play(
     venue_url: str,
     spool: Path,
     seconds: float,
-    tell: Callable[[Progress], None],
+    tell: Tell,
 ) -> None:
     """Run the bot under `tickspan run`, telling how far it is once a second."""
-    settings = {
-        "OTEL_EXPORTER_OTLP_ENDPOINT": server.endpoint,
-        "OTEL_SERVICE_NAME": "demo-bot",
-        "OTEL_METRIC_EXPORT_INTERVAL": "1000",
-        "TICKSPAN_SPOOL_DIR": str(spool),
-        "TICKSPAN_TRADING_ENVIRONMENT": "simulated",
-    }
+    settings = _telemetry(server, BOT, spool)
     bot = [sys.executable, "-m", "tickspan.demo.bot", str(config)]
     words = [sys.executable, "-m", "tickspan", "run", "--", *bot]
     started = time.monotonic()

@@ -21,6 +21,7 @@ from tickspan.distro.choice import disabled_names, reason_to_skip
 from tickspan.distro.defaults import missing_defaults
 from tickspan.distro.pipeline import Pipeline, bare_pipeline, compose, propagation_rules
 from tickspan.instrumentation import failure_of, propagation, redact
+from tickspan.processors import orders
 from tickspan.recording import diagnostics
 
 INSTRUMENTORS: Final = "opentelemetry_instrumentor"
@@ -146,6 +147,7 @@ def process_pipeline(auto_version: str | None = None) -> Pipeline:
             with _no_named_providers():
                 _pipeline = compose(distro.settings_read(), os.environ, auto_version)
             propagation.install(propagation_rules(distro.settings_read().settings.propagate))
+            orders.install()
         return _pipeline
 
 

@@ -14,16 +14,22 @@ from opentelemetry import _logs, metrics, trace
 from opentelemetry.sdk import _configuration as sdk_configuration
 from opentelemetry.sdk import trace as sdk_trace
 from opentelemetry.sdk._logs import LoggerProvider as SdkLoggerProvider
+from opentelemetry.sdk.environment_variables import OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION
+from opentelemetry.sdk.metrics import Histogram
 from opentelemetry.sdk.metrics import MeterProvider as SdkMeterProvider
+from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation, View
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
+from opentelemetry.sdk.trace.sampling import Sampler
 from tickspan_spool.spool import Spool
 from tickspan_spool.twins import implementation
 
 from tickspan.config import PropagateSettings, Reading
+from tickspan.distro.order_store import look_orders_up
 from tickspan.distro.routes import SIGNALS, route_of, spool_plan
 from tickspan.instrumentation import propagation
 from tickspan.providers import LoggerProvider, MeterProvider, TracerProvider, logs_to, metrics_to, spans_to
+from tickspan.providers.sampling import keeping_orders
 from tickspan.recording import Guard, diagnostics
 from tickspan.semconv.common import (
     SERVICE_INSTANCE_ID,
@@ -145,6 +151,22 @@ def _named_id_generator(environ: Mapping[str, str]) -> IdGenerator | None:
     return sdk_configuration._import_id_generator(name) if name else None  # noqa: SLF001 - the hook of distributions
 
 
+def _views(environ: Mapping[str, str]) -> tuple[View, ...]:
+    """Times of orders lie between microseconds and hours: exponential, unless the standard variable speaks.
+
+    An instrument can advise bounds of explicit buckets, and nothing else.
+    """
+    if environ.get(OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION):
+        return ()
+    exponential = ExponentialBucketHistogramAggregation()
+    return (View(instrument_type=Histogram, instrument_name="trading.*", aggregation=exponential),)
+
+
+def _sampler(named: Sampler | None) -> Sampler | None:
+    """The sampler that the user names, for all but orders; None is the SDK's default."""
+    return None if named is None else keeping_orders(named)
+
+
 def _from_environment(reading: Reading, environ: Mapping[str, str], auto_version: str | None) -> Pipeline:
     """Our providers over the spool; exporters that are not OTLP's see the records beside it."""
     sdk = sdk_configuration
@@ -156,6 +178,7 @@ def _from_environment(reading: Reading, environ: Mapping[str, str], auto_version
     if not is_silent and any(route.is_recorded for route in routes.values()):
         spool = Spool(plan)
         spool.prepare()
+        look_orders_up(reading.settings.trading.store, plan.directory)
     # A compiled class among its parts has no types that a checker knows.
     sinks: dict[str, Any] = {signal: spool if route.is_recorded else None for signal, route in routes.items()}
     span_exporters, metric_exporters, log_exporters = sdk._import_exporters(  # noqa: SLF001 - the hook of distributions
@@ -167,11 +190,12 @@ def _from_environment(reading: Reading, environ: Mapping[str, str], auto_version
         [metrics_to(make()) for make in metric_exporters.values()],
         resource,
         shutdown_on_exit=False,
+        views=_views(environ),
         sink=sinks["metrics"],
         _meter_configurator=sdk._import_meter_configurator(sdk._get_meter_configurator()),  # noqa: SLF001
     )
     tracer_provider = TracerProvider(
-        sdk._import_sampler(sdk._get_sampler()),  # noqa: SLF001
+        _sampler(sdk._import_sampler(sdk._get_sampler())),  # noqa: SLF001
         resource,
         shutdown_on_exit=False,
         id_generator=_named_id_generator(environ),
@@ -254,7 +278,7 @@ def _adopted(theirs: sdk_trace.TracerProvider, meter_provider: SdkMeterProvider)
     atexit.unregister(theirs.shutdown)  # ours shuts the processors down, once
     named_ids = type(theirs.id_generator) is not RandomIdGenerator
     return TracerProvider(
-        theirs.sampler,
+        keeping_orders(theirs.sampler),
         theirs.resource,
         shutdown_on_exit=False,
         active_span_processor=theirs._active_span_processor,  # noqa: SLF001 - what upstream's own configurator does

@@ -17,6 +17,8 @@ from tickspan.distro.defaults import EXPORTERS
 SIGNALS: Final[tuple[Signal, ...]] = ("traces", "metrics", "logs")
 _THROUGH_THE_SPOOL: Final = frozenset({"otlp", "otlp_proto_http", "otlp_proto_grpc", "tickspan_spool"})
 _NONE: Final = "none"
+ORDERS_TAP: Final = "orders"
+"""The agent's tap that keeps orders, in the group `tickspan_tap`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,9 @@ def destinations(environ: Mapping[str, str]) -> tuple[Destination, ...]:
 def spool_plan(settings: Settings, environ: Mapping[str, str], service_name: str) -> SpoolPlan:
     """What the spool of this process is to do."""
     standard = SpoolPlan.from_environment(environ)
-    given = settings.spool
+    given, found = settings.spool, destinations(environ)
+    # Without a destination no agent runs, and none is started for the tap alone.
+    keeps_orders = bool(found) and settings.trading.store != "off"
     return SpoolPlan(
         directory=Path(given.dir).expanduser() if given.dir else standard.directory,
         max_bytes=given.max_bytes,
@@ -56,6 +60,7 @@ def spool_plan(settings: Settings, environ: Mapping[str, str], service_name: str
         ring_records=given.ring_records,
         fsync=given.fsync.value,
         agent=settings.agent.value,
-        destinations=destinations(environ),
+        destinations=found,
         service_name=service_name,
+        taps=(ORDERS_TAP,) if keeps_orders else (),
     )

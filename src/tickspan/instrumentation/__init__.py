@@ -15,7 +15,8 @@ from tickspan.instrumentation.hooks import when_imported
 from tickspan.instrumentation.instrumentor import Instrumentor
 from tickspan.instrumentation.operation import Attributes, Duration, Failure, Operation
 from tickspan.instrumentation.patch import Describe, DescribeResult, MissingTargetError, Patch, Row, Wrap
-from tickspan.instrumentation.suppression import is_suppressed, suppressed, suppressing
+from tickspan.instrumentation.report import InstrumentorReport, Meddler, Meddling, RowReport, RowState
+from tickspan.instrumentation.suppression import is_http_suppressed, is_suppressed, suppressed, suppressing
 from tickspan.instrumentation.workbench import Workbench
 from tickspan.recording import AttributeValue, Guard
 
@@ -30,10 +31,15 @@ __all__ = [
     "Failure",
     "Guard",
     "Instrumentor",
+    "InstrumentorReport",
+    "Meddler",
+    "Meddling",
     "MissingTargetError",
     "Operation",
     "Patch",
     "Row",
+    "RowReport",
+    "RowState",
     "Workbench",
     "Wrap",
     "add_cause",
@@ -41,6 +47,7 @@ __all__ = [
     "exception_event",
     "exception_message",
     "failure_of",
+    "is_http_suppressed",
     "is_suppressed",
     "positions",
     "redact",

@@ -9,8 +9,10 @@ from typing import Any, ClassVar
 from opentelemetry import _logs, metrics, trace
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 
+from tickspan.instrumentation.faults import type_name
 from tickspan.instrumentation.hooks import when_imported
-from tickspan.instrumentation.patch import Row
+from tickspan.instrumentation.patch import MissingTargetError, Row
+from tickspan.instrumentation.report import InstrumentorReport, RowReport, RowState, meddlers
 from tickspan.instrumentation.workbench import Workbench
 from tickspan.recording import GuardStatistics
 
@@ -26,9 +28,12 @@ class Instrumentor(BaseInstrumentor):
     scope: ClassVar[str]
     version: ClassVar[str]
     dependencies: ClassVar[tuple[str, ...]]
+    tested: ClassVar[tuple[str, ...]] = ()
+    """Requirement strings of the versions that the table is tested against; of others people are told."""
     rows: ClassVar[tuple[Row, ...]]
 
     _bench: Workbench | None = None
+    _applied: tuple[_Applied, ...] = ()
     _cancel: tuple[Callable[[], None], ...] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -43,6 +48,13 @@ class Instrumentor(BaseInstrumentor):
         """Faults of ours, by hook; all zero when well."""
         return () if self._bench is None else tuple(guard.statistics() for guard in self._bench.guards())
 
+    def report(self) -> InstrumentorReport:
+        """How the table fits what is installed, and who else has a hand on it; empty when switched off."""
+        if self._bench is None or not self._bench.is_active:
+            return InstrumentorReport(self.scope, (), ())
+        rows = tuple(applied.report() for applied in self._applied)
+        return InstrumentorReport(self.scope, rows, meddlers(self._bench.replacements()))
+
     def table(self, bench: Workbench) -> tuple[Row, ...]:
         """The rows to apply; a subclass whose rows share state builds them here."""
         del bench
@@ -54,7 +66,8 @@ class Instrumentor(BaseInstrumentor):
         logger = _logs.get_logger(self.scope, self.version, kwargs.get("logger_provider"))
         settings: Mapping[str, Any] = kwargs.get("settings") or {}
         bench = self._bench = Workbench(self.scope, tracer, meter, logger, settings)
-        self._cancel = tuple(when_imported(row.module, _applied(row, bench)) for row in self.table(bench))
+        self._applied = tuple(_Applied(row, bench) for row in self.table(bench))
+        self._cancel = tuple(when_imported(applied.row.module, applied) for applied in self._applied)
 
     def _uninstrument(self, **kwargs: Any) -> None:
         del kwargs
@@ -64,11 +77,36 @@ class Instrumentor(BaseInstrumentor):
             self._bench.undo()
 
 
-def _applied(row: Row, bench: Workbench) -> Callable[[ModuleType], None]:
-    guard = bench.guard(f"{row.module}:{getattr(row, 'target', type(row).__name__)}")
+class _Applied:
+    """One row, and what became of it when its module was imported."""
 
-    def apply(module: ModuleType) -> None:
-        if bench.is_active:
-            guard.own(row.apply, module, bench, default=None)
+    __slots__ = ("_bench", "_detail", "_guard", "_state", "_target", "row")
 
-    return apply
+    def __init__(self, row: Row, bench: Workbench) -> None:
+        self.row = row
+        self._bench = bench
+        self._target = str(getattr(row, "target", type(row).__name__))
+        self._guard = bench.guard(f"{row.module}:{self._target}")
+        self._state = RowState.WAITING
+        self._detail: str | None = None
+
+    def __call__(self, module: ModuleType) -> None:
+        if self._bench.is_active:
+            self._guard.own(self._apply, module, default=None)
+
+    def report(self) -> RowReport:
+        return RowReport(self.row.module, self._target, self._state, self._detail)
+
+    def _apply(self, module: ModuleType) -> None:
+        before = self._bench.changes
+        self._state = RowState.FAILED
+        try:
+            self.row.apply(module, self._bench)
+        except Exception as error:
+            self._detail = str(error) if isinstance(error, MissingTargetError) else type_name(error)
+            raise
+        is_changed = self._bench.changes > before
+        self._state = RowState.APPLIED if is_changed or not self._is_optional() else RowState.ABSENT
+
+    def _is_optional(self) -> bool:
+        return bool(getattr(self.row, "optional", False))

@@ -6,8 +6,8 @@ stranger sends. Here a propagator of the user's choice is wrapped:
 - **Out**: context goes to a host on the list. The host is read from the span that is current in the context
   (`server.address`, the URL); without one there, from a `Host` field of the carrier, or from `towards`.
   A message (PRODUCER) without a host goes: who reads it stands behind a broker. So does the environment of a
-  sub-process. A database's statement never does. Anything else whose destination nobody knows does not go:
-  it might be a foreign host's.
+  sub-process. A database's statement never does, nor a venue's request, to whichever host. Anything else
+  whose destination nobody knows does not go: it might be a foreign host's.
 - **Per hop**: clients copy headers when they follow a redirect; what a former hop has put there is taken out
   of a carrier that goes to a foreign one.
 - **In**: length before parsing. What is too long, or cannot be read, is counted and ignored.
@@ -40,6 +40,7 @@ from opentelemetry.trace import SpanKind
 
 from tickspan.instrumentation.hosts import HostList, host_of
 from tickspan.instrumentation.redirects import RedirectWatch
+from tickspan.instrumentation.suppression import is_bare
 from tickspan.recording import Guard, diagnostics
 from tickspan.recording.tally import Tally
 from tickspan.semconv.common import SERVER_ADDRESS
@@ -65,6 +66,8 @@ class Destination(StrEnum):
     UNKNOWN = "unknown"
     STATEMENT = "statement"
     """A database's statement: a comment that differs each time defeats its cache of plans."""
+    BARE = "bare"
+    """A request that is to carry nothing of ours: one to a venue, also by a gateway on the list."""
 
 
 TOO_LONG: Final = "too_long"
@@ -170,7 +173,7 @@ class GuardedPropagator(TextMapPropagator):
         decided = decide(current, hosts, setter, self.rules.hosts)
         _TALLY.add(decided)
         if decided is not Destination.OURS:
-            if decided is Destination.FOREIGN:
+            if decided in (Destination.FOREIGN, Destination.BARE):
                 self._take_back(carrier)
             return
         told = _with_allowed_baggage(current, hosts, self.rules)
@@ -228,6 +231,8 @@ def destinations(context: Context, carrier: Any) -> tuple[str, ...]:
 
 def decide(context: Context, hosts: tuple[str, ...], setter: object, allowed: HostList) -> Destination:
     """Where an injection goes. All that is known of the place must be on the list."""
+    if is_bare(context) or is_bare(otel_context.get_current()):
+        return Destination.BARE
     span = trace.get_current_span(context)
     attributes = _attributes_of(span)
     if DB_SYSTEM_NAME in attributes or DB_SYSTEM_OLD in attributes:

@@ -11,6 +11,8 @@ from opentelemetry.context import Context
 
 # Upstream has two spellings of one wish; both are honoured, and both are set for what runs below us.
 _ASKED: Final = (otel_context._SUPPRESS_INSTRUMENTATION_KEY, "suppress_instrumentation")  # noqa: SLF001 - no public name
+_HTTP: Final = otel_context._SUPPRESS_HTTP_INSTRUMENTATION_KEY  # noqa: SLF001 - the same
+_BARE: Final = otel_context.create_key("tickspan-bare-requests")
 
 
 def is_suppressed() -> bool:
@@ -34,3 +36,31 @@ def suppressed() -> Generator[None]:
         yield
     finally:
         otel_context.detach(token)
+
+
+def is_http_suppressed() -> bool:
+    """Whether HTTP instrumentation is asked to keep silent here: somebody nearer to the order tells of it."""
+    return bool(otel_context.get_value(_HTTP))
+
+
+def bare(context: Context) -> Context:
+    """`context` from which no request takes trace context or baggage along, whatever host it goes to."""
+    return otel_context.set_value(_BARE, value=True, context=context)
+
+
+def is_bare(context: Context) -> bool:
+    """Whether requests from `context` are to carry nothing of ours."""
+    return bool(context.get(_BARE))
+
+
+def quieting(context: Context) -> Context:
+    """`context` in which HTTP instrumentation keeps silent and requests are bare."""
+    return bare(otel_context.set_value(_HTTP, value=True, context=context))
+
+
+def speaking(context: Context) -> Context:
+    """`context` without any wish for silence: for work that outlives who expressed it."""
+    for key in (*_ASKED, _HTTP, _BARE):
+        if context.get(key):
+            context = otel_context.set_value(key, value=False, context=context)
+    return context

@@ -16,6 +16,7 @@ from opentelemetry.trace import Tracer
 from tickspan.instrumentation.active import ActiveOperation, DescribeError
 from tickspan.instrumentation.causes import cause_of_root
 from tickspan.instrumentation.operation import Duration, Operation
+from tickspan.instrumentation.report import Replacement
 from tickspan.recording import Guard
 
 _ABSENT: Final = object()
@@ -41,12 +42,18 @@ class Workbench:
         self.settings = settings
         self.is_active = True
         self._undo: list[Callable[[], None]] = []
+        self._replaced: list[Replacement] = []
         self._guards: dict[str, Guard] = {}
         self._histograms: dict[str, Histogram] = {}
 
     def __repr__(self) -> str:
         state = "active" if self.is_active else "undone"
         return f"<Workbench {self.name} {state}, {len(self._undo)} replacements>"
+
+    @property
+    def changes(self) -> int:
+        """How many things there are to take back."""
+        return len(self._undo)
 
     def guard(self, name: str) -> Guard:
         """The guard of one hook; the same object for the same name."""
@@ -69,11 +76,17 @@ class Workbench:
         raw = vars(owner).get(name, _ABSENT)
         replacement = _rewrapped(owner, _inherited(owner, name) if raw is _ABSENT else raw, make)
         setattr(owner, name, replacement)
+        self._replaced.append(Replacement(owner, name, None if raw is _ABSENT else raw, replacement))
         self._undo.append(lambda: _put_back(owner, name, replacement, raw))
+
+    def replacements(self) -> tuple[Replacement, ...]:
+        """What has been replaced, in order."""
+        return tuple(self._replaced)
 
     def undo(self) -> None:
         """Take everything back, in reverse order; one that fails does not keep the others."""
         self.is_active = False
+        self._replaced.clear()
         guard = self.guard("undo")
         while self._undo:
             guard.closing(self._undo.pop(), default=None)

@@ -50,6 +50,9 @@ class Closed:
         del record
         self._sink.drop(self._signal, Reason.AFTER_SHUTDOWN, items)
 
+    def settled(self, span_id: bytes) -> None:
+        """A span that was written down has ended too late to be told: what was written stays."""
+
 
 def key_of(signal: Signal, resource: Resource, scope: InstrumentationScope) -> StreamKey:
     """What records of this resource and scope belong to."""

@@ -61,7 +61,7 @@ class Guard:
     No exception, frame or argument is kept. No path takes a lock: a fork could inherit it held.
     """
 
-    __slots__ = ("_count", "_errors", "_is_disabled", "_kind", "_last_error_type", "_name")
+    __slots__ = ("_count", "_errors", "_kind", "_last_error_type", "_name", "is_disabled")
 
     def __init__(self, kind: str, name: str) -> None:
         self._kind = kind
@@ -69,20 +69,16 @@ class Guard:
         self._count = itertools.count(1)  # one step is atomic: threads that fail at once get distinct numbers
         self._errors = 0
         self._last_error_type: str | None = None
-        self._is_disabled = False
+        self.is_disabled = False
+        """Whether the hook has been switched off."""
 
     def __repr__(self) -> str:
-        state = "disabled" if self._is_disabled else f"{self._errors} errors"
+        state = "disabled" if self.is_disabled else f"{self._errors} errors"
         return f"<Guard {self._kind} '{self._name}' {state}>"
-
-    @property
-    def is_disabled(self) -> bool:
-        """Whether the hook has been switched off."""
-        return self._is_disabled
 
     def own(self, fn: Callable[..., T], *args: object, default: D) -> T | D:
         """Run code of ours: its exception is swallowed and counted, or raised in strict mode."""
-        if self._is_disabled:
+        if self.is_disabled:
             return default
         try:
             return fn(*args)
@@ -92,6 +88,16 @@ class Guard:
             if not isinstance(error, _STATE_OF_THE_APPLICATION):
                 self._note(error)
             return default
+
+    def caught(self, error: Exception) -> None:
+        """What `own` does with an exception, where a path is too hot for `own` and has a `try` of its own.
+
+        Such a path asks `is_disabled` first.
+        """
+        if _strict:
+            raise error
+        if not isinstance(error, _STATE_OF_THE_APPLICATION):
+            self._note(error)
 
     def closing(self, fn: Callable[..., T], *args: object, default: D) -> T | D:
         """As `own`, also when the hook is disabled: for what completes or takes back an earlier step."""
@@ -106,7 +112,7 @@ class Guard:
 
     def user(self, fn: Callable[..., T], *args: object, default: D) -> T | D:
         """Run code of the user's: its exception is swallowed and counted, always."""
-        if self._is_disabled:
+        if self.is_disabled:
             return default
         try:
             return fn(*args)
@@ -131,14 +137,14 @@ class Guard:
 
     def statistics(self) -> GuardStatistics:
         """The count so far."""
-        return GuardStatistics(self._kind, self._name, self._errors, self._last_error_type, self._is_disabled)
+        return GuardStatistics(self._kind, self._name, self._errors, self._last_error_type, self.is_disabled)
 
     def _note(self, error: Exception, *, is_kept_on: bool = False) -> None:
         self._last_error_type = type(error).__qualname__
         number = next(self._count)
         self._errors = max(self._errors, number)
         if number == DISABLE_AFTER and not is_kept_on:
-            self._is_disabled = True
+            self.is_disabled = True
         with suppress(Exception):  # a handler or filter of the application's may raise
             self._tell(number, is_kept_on=is_kept_on)
 

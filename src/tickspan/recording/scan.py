@@ -115,6 +115,14 @@ _RULES: Final = (
             r"|shp(?:at|ca|pa|ss)_\w{16,}|dop_v1_\w{16,}))"
         ),
     ),
+    # a request's line and a path in an error, whose query `in_text` has taken away: what it could not read
+    (
+        ("get /", "post /", "put /", "patch /", "delete /", "head /", "url: /"),
+        re.compile(
+            r"(?P<kept>\b(?i:get|post|put|patch|delete|head|url:)\s{1,4}/[^\s?\"'<>]*\?)"
+            r"(?P<secret>(?!\[redacted\])[^\s\"'<>]+)"
+        ),
+    ),
     # a Telegram bot's token
     ((":aa",), re.compile(r"(?P<kept>)(?P<secret>\b\d{6,12}:AA[\w-]{30,})")),
 )

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
+from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter
@@ -19,8 +21,9 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler
 from tickspan.providers import LoggerProvider, MeterProvider, TracerProvider
 from tickspan.recording import strict
 from tickspan.semconv.common import SERVICE_NAME
-from tickspan.testing.decoding import ReceivedSpan
+from tickspan.testing.decoding import ReceivedSpan, Telemetry, decode_logs, decode_metrics
 from tickspan.testing.sink import MemorySink
+from tickspan.testing.vocabulary import undeclared
 
 EPOCH_NS: Final = 1_700_000_000_000_000_000
 """Where a fake clock starts."""
@@ -129,6 +132,7 @@ class Capture:
     def __init__(self, sampler: Sampler = ALWAYS_ON, clock: FakeClock | None = None) -> None:
         self.clock = clock or FakeClock()
         self.sink = MemorySink()
+        self._undeclared: set[str] = set()
         self._logs = InMemoryLogRecordExporter()
         self._metrics = InMemoryMetricReader()
         resource = Resource({SERVICE_NAME: "test"})
@@ -192,8 +196,22 @@ class Capture:
             if record.event_name is not None and name in (None, record.event_name)
         ]
 
+    def received(self) -> Telemetry:
+        """All three signals as a collector would get them now."""
+        data = self._metrics.get_metrics_data()
+        return Telemetry(
+            self.sink.telemetry().spans,
+            tuple(decode_metrics(encode_metrics(data))) if data is not None else (),
+            tuple(decode_logs(encode_logs(self.logs()))),
+        )
+
+    def undeclared(self) -> list[str]:
+        """What so far had a `trading.*` name that the registry does not declare; a sentence for each."""
+        return sorted({*self._undeclared, *undeclared(self.received())})
+
     def clear(self) -> None:
-        """Forget finished spans and logs."""
+        """Forget finished spans and logs, but not whether their names were declared."""
+        self._undeclared.update(self.undeclared())
         self.sink.clear()
         self._logs.clear()
 

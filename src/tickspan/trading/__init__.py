@@ -2,10 +2,26 @@
 
 from tickspan.config import Quantities, TradingSettings
 from tickspan.trading.calls import OrderCall, open_call
-from tickspan.trading.latency import Point
-from tickspan.trading.manual import decision, order_span, own_orders, risk_check, strategy, transaction
+from tickspan.trading.clocks import VenueClocks
+from tickspan.trading.connection import ConnectAttempt
+from tickspan.trading.feed import Feed
+from tickspan.trading.feeds import Feeds
+from tickspan.trading.latency import Point, Segment
+from tickspan.trading.limits import RateLimits
+from tickspan.trading.manual import (
+    annotate_order,
+    decision,
+    kill_switch,
+    order_span,
+    own_orders,
+    record_slippage,
+    risk_check,
+    strategy,
+    transaction,
+)
 from tickspan.trading.messages import Message, open_message
 from tickspan.trading.model import (
+    ClientIdUnique,
     Execution,
     OrderKey,
     OrderOperation,
@@ -18,6 +34,7 @@ from tickspan.trading.model import (
     Source,
     Trigger,
     decimal_of,
+    status_of,
 )
 from tickspan.trading.moments import Clock
 from tickspan.trading.patches import (
@@ -29,11 +46,16 @@ from tickspan.trading.patches import (
     ReadLoopPatch,
     ReportPatch,
     Verdict,
+    clocks_of,
     detaching,
+    feeds_of,
+    limits_of,
     orders_of,
     reporting,
 )
+from tickspan.trading.quiet import is_quiet, quiet
 from tickspan.trading.registry import Orders, OrderStatistics, shutdown
+from tickspan.trading.store import OrderStore, StoredOrder, use_store
 from tickspan.trading.ticks import (
     RecentTicks,
     TickKind,
@@ -42,11 +64,25 @@ from tickspan.trading.ticks import (
     set_current_tick,
     tick_scope,
 )
-from tickspan.trading.venues import VenueProfile, client_id_in, profile_of, reject_of_code
+from tickspan.trading.venues import (
+    LimitField,
+    OrderRoute,
+    RateHeader,
+    VenueProfile,
+    client_id_in,
+    profile_of,
+    profile_of_host,
+    reject_of_code,
+)
 
 __all__ = [
+    "ClientIdUnique",
     "Clock",
+    "ConnectAttempt",
     "Execution",
+    "Feed",
+    "Feeds",
+    "LimitField",
     "Make",
     "Message",
     "MessagePatch",
@@ -56,43 +92,61 @@ __all__ = [
     "OrderMethod",
     "OrderOperation",
     "OrderRequest",
+    "OrderRoute",
     "OrderStatistics",
     "OrderStatus",
+    "OrderStore",
     "OrderUpdate",
     "Orders",
     "PerClass",
     "Point",
     "Quantities",
+    "RateHeader",
+    "RateLimits",
     "ReadLoopPatch",
     "RecentTicks",
     "Reject",
     "RejectOrigin",
     "RejectReason",
     "ReportPatch",
+    "Segment",
     "Source",
+    "StoredOrder",
     "TickKind",
     "TickRef",
     "TradingSettings",
     "Trigger",
+    "VenueClocks",
     "VenueProfile",
     "Verdict",
+    "annotate_order",
     "client_id_in",
+    "clocks_of",
     "current_tick",
     "decimal_of",
     "decision",
     "detaching",
+    "feeds_of",
+    "is_quiet",
+    "kill_switch",
+    "limits_of",
     "open_call",
     "open_message",
     "order_span",
     "orders_of",
     "own_orders",
     "profile_of",
+    "profile_of_host",
+    "quiet",
+    "record_slippage",
     "reject_of_code",
     "reporting",
     "risk_check",
     "set_current_tick",
     "shutdown",
+    "status_of",
     "strategy",
     "tick_scope",
     "transaction",
+    "use_store",
 ]

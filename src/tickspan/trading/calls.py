@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar, Token
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
-from opentelemetry.trace import Span, Status, StatusCode, set_span_in_context
+from opentelemetry.trace import Span, Status, StatusCode
 
 from tickspan.instrumentation import type_name
 from tickspan.semconv import trading as names
 from tickspan.semconv.common import ERROR_TYPE
 from tickspan.trading import attributes
-from tickspan.trading.latency import Point
-from tickspan.trading.model import OrderOperation, OrderRequest, OrderUpdate, Reject, RejectOrigin
+from tickspan.trading.latency import Point, Segment
+from tickspan.trading.model import (
+    CREATING,
+    OrderOperation,
+    OrderRequest,
+    OrderUpdate,
+    Reject,
+    RejectOrigin,
+    RejectReason,
+)
 
 if TYPE_CHECKING:
     from tickspan.trading.index import Entry
+    from tickspan.trading.kinds import OrderKind
     from tickspan.trading.lifecycle import Order
     from tickspan.trading.moments import Anchor, Clock
 
@@ -29,6 +39,11 @@ def open_call() -> OrderCall | None:
     """The order call that the current context is inside of, if it is still open."""
     call = _open_call.get()
     return call if call is not None and call.is_open else None
+
+
+def is_duration(value: object) -> bool:
+    """Whether `value` is a number of seconds that can have passed."""
+    return isinstance(value, int | float) and 0 <= value < math.inf
 
 
 def forget_open_call() -> None:
@@ -46,6 +61,14 @@ class CallKeeper(Protocol):
 
     def named(self, call: OrderCall, client_id: str | None, venue_id: str | None) -> None:
         """Ids became known on the way."""
+        ...
+
+    def retried(self, call: OrderCall, attempt: int) -> None:
+        """The request was handed to the transport once more."""
+        ...
+
+    def waited(self, call: OrderCall, segment: Segment, seconds: float) -> None:
+        """So much of the call's time was `segment`."""
         ...
 
     def acknowledged(self, call: OrderCall, updates: Sequence[OrderUpdate]) -> Order | None:
@@ -76,8 +99,14 @@ class OrderCall:
         "context",
         "entries",
         "is_open",
+        "kind",
+        "operation",
+        "order_context",
         "points",
+        "refused_by",
         "request",
+        "retry_is_safe",
+        "segments",
         "span",
         "target",
     )
@@ -86,7 +115,10 @@ class OrderCall:
         self,
         orders: CallKeeper,
         request: OrderRequest,
+        kind: OrderKind,
         span: Span,
+        context: Context,
+        order_context: Context,
         points: dict[Point, int],
         anchor: Anchor,
         entries: tuple[Entry, ...],
@@ -94,14 +126,26 @@ class OrderCall:
     ) -> None:
         self._orders = orders
         self.request = request
+        self.operation: OrderOperation = request.operation
+        """What is asked of the venue."""
+        self.kind = kind
         self.span = span
+        self.context = context
+        """In which the call runs."""
+        self.order_context = order_context
+        """Empty but for the call's span."""
         self.points = points
         self.anchor = anchor
         self.entries = entries
         self.target = target
         """The order that is canceled, replaced or asked for, if it is known here."""
-        self.context: Context = set_span_in_context(span)
         self.is_open = True
+        self.segments: dict[Segment, float] = {}
+        """Seconds of named parts of the call."""
+        self.refused_by: str | None = None
+        """The risk check that said no inside the call."""
+        self.retry_is_safe: bool | None = None
+        """None: there was no retry."""
         self._attempts: dict[str, int] = {}
         self._context_token: Token[Context] | None = None
         self._open_token: Token[OrderCall | None] | None = None
@@ -109,11 +153,6 @@ class OrderCall:
     def __repr__(self) -> str:
         state = "open" if self.is_open else "over"
         return f"<OrderCall {self.request.operation} {self.request.venue} {state}>"
-
-    @property
-    def operation(self) -> OrderOperation:
-        """What is asked of the venue."""
-        return self.request.operation
 
     @property
     def attempts(self) -> int:
@@ -145,16 +184,39 @@ class OrderCall:
             return
 
     def mark(self, point: Point, at_ns: int | None = None) -> None:
-        """The order has reached `point`, now or at a monotonic moment; the last mark counts."""
-        if self.is_open:
+        """The order has reached `point`, now or at a monotonic moment.
+
+        The last mark counts. When the call is over, only what was not marked before is taken: some libraries
+        return before they send.
+        """
+        if self.is_open or point not in self.points:
             self.points[point] = at_ns if at_ns is not None else self._orders.clock.monotonic_ns()
 
     def attempt(self, route: str) -> None:
-        """The request is handed to the transport: once more, if the route (without its query) was before."""
+        """The request is handed to the transport: once more, if the route (without its query) was before.
+
+        A second attempt of a call that creates an order may create a second one: it is told at once, unless
+        the venue refuses a second order with this client id for ever.
+        """
         self.mark(Point.SENT)
         attempts = self._attempts[route] = self._attempts.get(route, 0) + 1
         if attempts > 1:
             self.span.set_attribute(names.ORDER_ATTEMPT, attempts)
+            self._orders.retried(self, attempts)
+
+    def waited(self, segment: Segment, seconds: float) -> None:
+        """So much of the call's time was `segment`; several of one kind add up, also after the call.
+
+        What is negative, or no number, is left out.
+        """
+        if is_duration(seconds):
+            self.segments[segment] = self.segments.get(segment, 0.0) + seconds
+            self._orders.waited(self, segment, seconds)
+
+    def annotate(self, known: Mapping[str, Any]) -> None:
+        """Attributes of the program's own for the call's span."""
+        if self.is_open:
+            self.span.set_attributes({**known})
 
     def enrich(self, *, client_id: str | None = None, venue_id: str | None = None) -> None:
         """Ids of the order that became known on the way."""
@@ -170,7 +232,10 @@ class OrderCall:
         self.release()
         order = self._orders.acknowledged(self, updates)
         if order is not None:
-            self.span.set_attributes({**attributes.of_answer(order)})
+            known = attributes.of_answer(order)
+            if self.operation not in CREATING and self.request.client_id is not None:
+                known.pop(names.ORDER_CLIENT_ID, None)  # by FIX, a cancel has an id of its own
+            self.span.set_attributes({**known})
         self._orders.finished(self)
 
     def fail_with(self, error: BaseException) -> None:
@@ -180,9 +245,14 @@ class OrderCall:
         self.fail(kind, refused)
 
     def fail(self, error_type: str, reject: Reject | None = None) -> None:
-        """The call has failed: refused (`reject`), or with nobody knowing what became of it."""
+        """The call has failed: refused (`reject`), or with nobody knowing what became of it.
+
+        What a risk check of the program's own has refused inside the call was not sent, and is its refusal.
+        """
         if not self.is_open:
             return
+        if self.refused_by is not None and not self.is_sent:
+            reject = Reject(error_type, RejectReason.RISK, RejectOrigin.CLIENT_RISK, self.refused_by)
         self.is_open = False
         self.release()
         order = self._orders.failed(self, reject)

@@ -9,12 +9,15 @@ from opentelemetry._logs import Logger, SeverityNumber
 from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext, set_span_in_context
 
-from tickspan.trading.attributes import AttributeValue
+from tickspan.trading.model import AttributeValue
 from tickspan.trading.moments import Clock
 
 INFO: Final = SeverityNumber.INFO
 WARN: Final = SeverityNumber.WARN
 ERROR: Final = SeverityNumber.ERROR
+
+
+_TEXTS: Final = {severity._value_: severity.name for severity in SeverityNumber}
 
 
 class Events:
@@ -32,20 +35,21 @@ class Events:
         *,
         body: str | None = None,
         span_context: SpanContext | None = None,
+        context: Context | None = None,
         wall_ns: int | None = None,
     ) -> None:
         """Write the event `name`, of this moment unless `wall_ns` says of which.
 
-        `body` is one sentence for people. The event belongs to the span that `span_context` names; without
-        one, to none.
+        `body` is one sentence for people. The event belongs to the span that `span_context` names, or to that
+        of `context`; without either, to none.
         """
         now_ns = self._clock.wall_ns()
         self._logger.emit(
             timestamp=wall_ns if wall_ns is not None else now_ns,
             observed_timestamp=now_ns,
-            context=_context_of(span_context),
+            context=context if context is not None else _context_of(span_context),
             severity_number=severity,
-            severity_text=severity.name,
+            severity_text=_TEXTS[severity._value_],
             body=body,
             attributes={**attributes},
             event_name=name,

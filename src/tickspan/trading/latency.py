@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import Final
 
 from tickspan.semconv import trading as names
@@ -30,6 +30,17 @@ class Point(IntEnum):
     LAST_FILL = 10
 
 
+class Segment(StrEnum):
+    """A named part of the time inside an order call."""
+
+    THROTTLE_WAIT = "throttle_wait"
+    """The library kept a rate limit."""
+    QUEUE_WAIT = "queue_wait"
+    """The request stood in a queue of the library's."""
+    SIGN = "sign"
+    """The request was built and signed."""
+
+
 Points = Mapping[Point, int]
 """What is known of one order: point to monotonic nanoseconds."""
 
@@ -39,7 +50,8 @@ class Stage:
     """The time between two points, as a span attribute and as a histogram."""
 
     attribute: str
-    metric: str
+    metric: str | None
+    """None where it is not the order that is measured."""
     start: Point
     end: Point
     description: str
@@ -48,7 +60,7 @@ class Stage:
 STAGES: Final = (
     Stage(
         names.LATENCY_FEED_QUEUE,
-        names.METRIC_FEED_QUEUE,
+        None,  # feeds measure it, of every message
         Point.RECEIVED,
         Point.DELIVERED,
         "From the socket to the consumer of a market data message",

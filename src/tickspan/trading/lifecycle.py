@@ -7,9 +7,9 @@ same totals.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 from tickspan.trading.model import (
     Execution,
@@ -17,36 +17,43 @@ from tickspan.trading.model import (
     OrderStatus,
     OrderUpdate,
     Reject,
+    Source,
 )
 
 MAX_SEEN: Final = 64
 """Signatures of reports that one order remembers, to tell a late report from a repeated one."""
 
+UNHEARD: Final = (OrderStatus.PENDING_NEW, OrderStatus.UNKNOWN)
+"""How an order stands while the venue has said nothing of it."""
+
 _RANK: Final = {status: rank for rank, status in enumerate(OrderStatus)}
+_ZERO: Final = Decimal(0)
 
-Signature = tuple[OrderStatus | None, Decimal | None, int | None]
 
+class Order(NamedTuple):
+    """What is known of one order. A tuple, since it is made anew with every report."""
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What is known of one order."""
-
-    request: OrderRequest
     status: OrderStatus = OrderStatus.PENDING_NEW
     venue_id: str | None = None
     client_ids: tuple[str, ...] = ()
     """In the order in which they became known; the first one is shown."""
+    root_client_id: str | None = None
+    original_client_id: str | None = None
+    """Of the order in whose place this one came."""
+    revision: int = 0
+    asked: Decimal | None = None
+    """The quantity that was asked for."""
+    price: Decimal | None = None
+    stop_price: Decimal | None = None
     quantity: Decimal | None = None
     """As the venue confirmed it."""
-    filled: Decimal = Decimal(0)
+    filled: Decimal = _ZERO
     """The larger of what the venue says in total and of the executions' sum."""
-    executed: Decimal = Decimal(0)
+    executed: Decimal = _ZERO
     """Sum of the distinct executions."""
     executions: frozenset[str] = frozenset()
     average_price: Decimal | None = None
     reject: Reject | None = None
-    revision: int = 0
-    root_client_id: str | None = None
     first_fill_ns: int | None = None
     last_fill_ns: int | None = None
     last_report_ns: int | None = None
@@ -54,8 +61,8 @@ class Order:
     """The order call has come back, with or without an answer."""
     is_closed: bool = False
     """Terminal and settled; said once."""
-    seen: tuple[Signature, ...] = ()
-    """Of pushed reports."""
+    seen: tuple[int, ...] = ()
+    """Signatures of pushed reports."""
 
     @property
     def leaves(self) -> Decimal | None:
@@ -63,21 +70,30 @@ class Order:
         total = self.total
         if total is None:
             return None
-        return Decimal(0) if self.status.is_terminal else max(total - self.filled, Decimal(0))
+        return _ZERO if self.status.is_terminal else max(total - self.filled, _ZERO)
 
     @property
     def total(self) -> Decimal | None:
         """The order's quantity: the venue's word, else what was asked."""
-        return self.quantity if self.quantity is not None else self.request.quantity
+        return self.quantity if self.quantity is not None else self.asked
 
     @property
     def filled_ratio(self) -> float | None:
         """Filled share of the quantity, 0 to 1."""
-        return float(min(self.filled / self.total, Decimal(1))) if self.total else None
+        return ratio(self.filled, self.total)
+
+    @property
+    def fills(self) -> int:
+        """Distinct executions; an order that was filled without the venue telling one has one."""
+        return len(self.executions) or int(bool(self.filled))
+
+    @property
+    def client_id(self) -> str | None:
+        """The first client id, which is shown."""
+        return self.client_ids[0] if self.client_ids else None
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(NamedTuple):
     """Effect: this report is news, to be told as an event."""
 
     status: OrderStatus
@@ -92,56 +108,123 @@ class Closed:
     """Effect: the order is over; its lifecycle may be written after a while."""
 
 
+_CLOSED: Final = Closed()
 Effect = Told | Closed
 Step = tuple[Order, tuple[Effect, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class _News:
-    """What a report adds to a state."""
-
-    status: OrderStatus
-    filled: Decimal
-    fresh: tuple[Execution, ...] = field(default=())
-
-
 def begin(request: OrderRequest, old: Order | None = None) -> Order:
     """An order that is about to be sent, in the place of `old` if that is given."""
+    client_id = request.client_id
+    if old is None:
+        return Order(
+            client_ids=(client_id,) if client_id is not None else (),
+            root_client_id=client_id,
+            original_client_id=request.original_client_id,
+            asked=request.quantity,
+            price=request.price,
+            stop_price=request.stop_price,
+        )
     return Order(
-        request=request,
-        client_ids=(request.client_id,) if request.client_id is not None else (),
-        revision=old.revision + 1 if old is not None else 0,
-        root_client_id=old.root_client_id if old is not None else request.client_id,
+        client_ids=(client_id,) if client_id is not None else (),
+        root_client_id=old.root_client_id,
+        original_client_id=request.original_client_id or old.client_id,
+        revision=old.revision + 1,
+        asked=request.quantity if request.quantity is not None else old.total,
+        price=request.price if request.price is not None else old.price,
+        stop_price=request.stop_price if request.stop_price is not None else old.stop_price,
     )
 
 
-def apply(order: Order, update: OrderUpdate) -> Step:
-    """The state after `update`, and what is to be told of it. Never raises; nothing is ever taken back."""
-    fresh = _fresh(order, update)
-    executed = sum((fill.quantity or Decimal(0) for fill in fresh), order.executed)
-    filled = max(order.filled, executed, update.filled_quantity or Decimal(0))
-    news = _News(_status_after(order, update, filled), filled, fresh)
-    effects = _told(order, update, news)
-    after = replace(
-        named(order, update.client_id, update.venue_id),
-        quantity=update.quantity if update.quantity is not None else order.quantity,
-        status=news.status,
-        filled=filled,
-        executed=executed,
-        executions=order.executions | {fill.id for fill in fresh} if fresh else order.executions,
-        average_price=update.average_price if update.average_price is not None else order.average_price,
-        reject=order.reject or update.reject,
-        seen=_remembered(order, update),
-        last_report_ns=update.received_ns if effects else order.last_report_ns,
-        **_fill_moments(order, update, filled, fresh),
+def twin(order: Order) -> Order:
+    """Another order that the venue made of the same call."""
+    return Order(
+        OrderStatus.NEW,
+        client_ids=order.client_ids,
+        root_client_id=order.root_client_id,
+        asked=order.asked,
+        price=order.price,
+        stop_price=order.stop_price,
+        is_settled=True,
     )
-    return _closed_if_over(after, effects)
+
+
+def is_doubled(order: Order, update: OrderUpdate) -> bool:
+    """Whether the report is of a second order at the venue under the name of this one.
+
+    An order that another one has replaced may go on under that one's id.
+    """
+    venue_id = update.venue_id
+    return (
+        venue_id is not None
+        and order.venue_id is not None
+        and venue_id != order.venue_id
+        and order.status is not OrderStatus.REPLACED
+        and not order.revision
+        and update.original_client_id is None
+    )
+
+
+def apply(order: Order, update: OrderUpdate, *, is_settled: bool = False) -> Step:
+    """The state after `update`, and what is to be told of it. Never raises; nothing is ever taken back.
+
+    `is_settled`: with it the order call has come back.
+    """
+    known, reported_filled = order.filled, update.filled_quantity
+    fresh = _fresh(order, update.executions) if update.executions else ()
+    executed = _sum(order.executed, fresh) if fresh else order.executed
+    filled = max(known, executed)
+    if reported_filled is not None and reported_filled > filled:
+        filled = reported_filled
+    seen, is_new = order.seen, update.source.is_pushed
+    if is_new:
+        signature = hash((update.status, reported_filled, update.venue_time_ns))
+        is_new = signature not in seen
+        if is_new and len(seen) < MAX_SEEN:
+            seen = (*seen, signature)
+    status = _status_after(order, update, filled)
+    if is_settled and status is OrderStatus.PENDING_NEW:
+        status = OrderStatus.NEW
+    effects = _told(order, update, status, filled, fresh, is_new=is_new)
+    first_fill_ns, last_fill_ns = order.first_fill_ns, order.last_fill_ns
+    if fresh or filled > known:
+        at_ns = update.received_ns
+        if first_fill_ns is None or at_ns < first_fill_ns:
+            first_fill_ns = at_ns
+        if last_fill_ns is None or at_ns > last_fill_ns:
+            last_fill_ns = at_ns
+    is_settled = is_settled or order.is_settled
+    is_over = is_settled and status.is_terminal
+    after = Order(
+        status,
+        update.venue_id or order.venue_id,
+        _with(order.client_ids, update.client_id),
+        order.root_client_id or update.client_id,
+        order.original_client_id,
+        order.revision,
+        order.asked,
+        order.price,
+        order.stop_price,
+        order.quantity if update.quantity is None else update.quantity,
+        filled,
+        executed,
+        order.executions.union([fill.id for fill in fresh]) if fresh else order.executions,
+        order.average_price if update.average_price is None else update.average_price,
+        order.reject or update.reject,
+        first_fill_ns,
+        last_fill_ns,
+        update.received_ns if effects else order.last_report_ns,
+        is_settled,
+        is_over,
+        seen,
+    )
+    return after, ((*effects, _CLOSED) if is_over and not order.is_closed else effects)
 
 
 def settle(order: Order) -> Step:
     """The order call has come back with the venue's answer (which was applied before)."""
     known = order.status if order.status is not OrderStatus.PENDING_NEW else OrderStatus.NEW
-    return _closed_if_over(replace(order, status=known, is_settled=True), ())
+    return _closed_if_over(order._replace(status=known, is_settled=True), ())
 
 
 def fail(order: Order, reject: Reject | None) -> Step:
@@ -151,8 +234,8 @@ def fail(order: Order, reject: Reject | None) -> Step:
     """
     unheard = order.status is OrderStatus.PENDING_NEW
     status = OrderStatus.REJECTED if reject is not None else OrderStatus.UNKNOWN
-    after = replace(order, status=status, reject=reject) if unheard else order
-    return _closed_if_over(replace(after, is_settled=True), ())
+    after = order._replace(status=status, reject=reject) if unheard else order
+    return _closed_if_over(after._replace(is_settled=True), ())
 
 
 def supersede(order: Order, by: OrderUpdate) -> Step:
@@ -160,37 +243,59 @@ def supersede(order: Order, by: OrderUpdate) -> Step:
     return apply(order, OrderUpdate(by.venue, by.source, OrderStatus.REPLACED, received_ns=by.received_ns))
 
 
-def revised(order: Order) -> Order:
-    """`order` after a change in place."""
-    return replace(order, revision=order.revision + 1)
+def revised(order: Order, client_id: str | None) -> Order:
+    """`order` after a change in place, which may have given it a new name."""
+    others = tuple(known for known in order.client_ids if known != client_id)
+    names = order.client_ids if client_id is None else (client_id, *others)
+    return order._replace(revision=order.revision + 1, client_ids=names)
 
 
 def named(order: Order, client_id: str | None, venue_id: str | None) -> Order:
     """`order` with ids that became known."""
-    is_new = client_id is not None and client_id not in order.client_ids
-    return replace(
-        order,
-        client_ids=(*order.client_ids, client_id) if is_new and client_id is not None else order.client_ids,
+    return order._replace(
+        client_ids=_with(order.client_ids, client_id),
         root_client_id=order.root_client_id or client_id,
         venue_id=venue_id or order.venue_id,
     )
 
 
-def _fresh(order: Order, update: OrderUpdate) -> tuple[Execution, ...]:
+def ratio(filled: Decimal, total: Decimal | None) -> float | None:
+    """Share of `total`, 0 to 1; None where there is no total to speak of."""
+    return float(min(filled / total, Decimal(1))) if total else None
+
+
+def _with(client_ids: tuple[str, ...], client_id: str | None) -> tuple[str, ...]:
+    return client_ids if client_id is None or client_id in client_ids else (*client_ids, client_id)
+
+
+def _fresh(order: Order, executions: tuple[Execution, ...]) -> tuple[Execution, ...]:
+    if len(executions) == 1:
+        return () if executions[0].id in order.executions else executions
     known: set[str] = set(order.executions)
     fresh: list[Execution] = []
-    for execution in update.executions:
+    for execution in executions:
         if execution.id not in known:
             known.add(execution.id)
             fresh.append(execution)
     return tuple(fresh)
 
 
+def _sum(executed: Decimal, fresh: tuple[Execution, ...]) -> Decimal:
+    for fill in fresh:
+        if fill.quantity is not None:
+            executed += fill.quantity
+    return executed
+
+
 def _status_after(order: Order, update: OrderUpdate, filled: Decimal) -> OrderStatus:
-    status = _higher(order.status, update.status)
+    """Any report at all ends the doubt about an order; a word that nobody knows says: the venue has it."""
+    known, reported = order.status, update.status
+    if known is OrderStatus.UNKNOWN or (known is OrderStatus.PENDING_NEW and reported is OrderStatus.UNKNOWN):
+        known = OrderStatus.NEW
+    status = _higher(known, reported)
     if status.is_terminal:
         return status
-    confirmed = update.quantity if update.quantity is not None else order.quantity
+    confirmed = order.quantity if update.quantity is None else update.quantity
     if confirmed and filled >= confirmed:
         return OrderStatus.FILLED
     return _higher(status, OrderStatus.PARTIALLY_FILLED) if filled else status
@@ -200,36 +305,59 @@ def _higher(known: OrderStatus, reported: OrderStatus | None) -> OrderStatus:
     return known if reported is None or _RANK[reported] <= _RANK[known] else reported
 
 
-def _told(order: Order, update: OrderUpdate, news: _News) -> tuple[Effect, ...]:
-    if news.fresh:
-        return tuple(_fill_told(order, update, news))
-    has_grown = news.filled > order.filled or _RANK[news.status] > _RANK[order.status]
-    if has_grown:
-        is_answer = update.source.is_response and news.status in (OrderStatus.NEW, OrderStatus.REJECTED)
-        return () if is_answer else (Told(news.status, update, news.filled, late=_is_late(order, news)),)
-    is_new = update.source.is_pushed and _signature(update) not in order.seen
-    if is_new and _is_behind(order, update):
+def _told(
+    order: Order,
+    update: OrderUpdate,
+    status: OrderStatus,
+    filled: Decimal,
+    fresh: tuple[Execution, ...],
+    *,
+    is_new: bool,
+) -> tuple[Effect, ...]:
+    has_grown = filled > order.filled
+    is_late = has_grown and order.status.is_terminal
+    if fresh:
+        return _fills_told(order, update, status, filled, fresh, late=is_late or _is_lower(order, update))
+    if has_grown or _RANK[status] > _RANK[order.status]:
+        is_answer = status in (OrderStatus.NEW, OrderStatus.REJECTED) and _is_answer(order, update)
+        return () if is_answer else (Told(status, update, filled, None, is_late),)
+    if not is_new:
+        return ()
+    if update.status is OrderStatus.UNKNOWN:
+        return (Told(OrderStatus.UNKNOWN, update, order.filled),)
+    if _is_behind(order, update):
         return (Told(update.status or order.status, update, order.filled, late=True),)
     return ()
 
 
-def _fill_told(order: Order, update: OrderUpdate, news: _News) -> list[Effect]:
+def _is_answer(order: Order, update: OrderUpdate) -> bool:
+    """Whether the report answers the order call; by FIX the first one does, which is pushed as well."""
+    return update.source.is_response or (update.source is Source.FIX and not order.is_settled)
+
+
+def _fills_told(
+    order: Order,
+    update: OrderUpdate,
+    status: OrderStatus,
+    filled: Decimal,
+    fresh: tuple[Execution, ...],
+    *,
+    late: bool,
+) -> tuple[Effect, ...]:
     """One event per execution; the last one says what the report says of the order."""
-    late = _is_late(order, news) or _is_lower(order, update)
+    if update.status is not None:
+        status = _higher(OrderStatus.PARTIALLY_FILLED, update.status)
+    if update.filled_quantity is not None:
+        filled = update.filled_quantity
+    last = Told(status, update, filled, fresh[-1], late)
+    if len(fresh) == 1:
+        return (last,)
     told: list[Effect] = []
     running = order.executed
-    for fill in news.fresh[:-1]:
-        running += fill.quantity or Decimal(0)
+    for fill in fresh[:-1]:
+        running += fill.quantity or _ZERO
         told.append(Told(OrderStatus.PARTIALLY_FILLED, update, running, fill, late))
-    status = news.status if update.status is None else _higher(OrderStatus.PARTIALLY_FILLED, update.status)
-    filled = update.filled_quantity if update.filled_quantity is not None else news.filled
-    told.append(Told(status, update, filled, news.fresh[-1], late))
-    return told
-
-
-def _is_late(order: Order, news: _News) -> bool:
-    """Whether a terminal order still got something."""
-    return order.status.is_terminal and news.filled > order.filled
+    return (*told, last)
 
 
 def _is_behind(order: Order, update: OrderUpdate) -> bool:
@@ -245,30 +373,7 @@ def _is_lower(order: Order, update: OrderUpdate) -> bool:
     return update.filled_quantity is not None and update.filled_quantity < order.filled
 
 
-def _signature(update: OrderUpdate) -> Signature:
-    return update.status, update.filled_quantity, update.venue_time_ns
-
-
-def _remembered(order: Order, update: OrderUpdate) -> tuple[Signature, ...]:
-    signature = _signature(update)
-    if not update.source.is_pushed or len(order.seen) >= MAX_SEEN or signature in order.seen:
-        return order.seen
-    return (*order.seen, signature)
-
-
-def _fill_moments(
-    order: Order, update: OrderUpdate, filled: Decimal, fresh: tuple[Execution, ...]
-) -> dict[str, int | None]:
-    has_filled = bool(fresh) or filled > order.filled
-    if not has_filled:
-        return {"first_fill_ns": order.first_fill_ns, "last_fill_ns": order.last_fill_ns}
-    at_ns = update.received_ns
-    first = at_ns if order.first_fill_ns is None else min(order.first_fill_ns, at_ns)
-    last = at_ns if order.last_fill_ns is None else max(order.last_fill_ns, at_ns)
-    return {"first_fill_ns": first, "last_fill_ns": last}
-
-
 def _closed_if_over(order: Order, effects: tuple[Effect, ...]) -> Step:
     if order.is_closed or not (order.is_settled and order.status.is_terminal):
         return order, effects
-    return replace(order, is_closed=True), (*effects, Closed())
+    return order._replace(is_closed=True), (*effects, _CLOSED)

@@ -8,29 +8,37 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Generator
+import math
+import time
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import Token
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
+from opentelemetry import _logs, metrics, trace
 from opentelemetry import context as otel_context
-from opentelemetry import metrics, trace
 from opentelemetry.context import Context
+from opentelemetry.metrics import Histogram
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from tickspan.instrumentation import type_name
 from tickspan.instrumentation.causes import cause_of_root
+from tickspan.instrumentation.operation import SECONDS_FROM_10_US
 from tickspan.recording import clean_attributes
 from tickspan.semconv import trading as names
 from tickspan.semconv.common import ERROR_TYPE
-from tickspan.trading.calls import OrderCall
-from tickspan.trading.model import OrderRequest
+from tickspan.trading.calls import OrderCall, open_call
+from tickspan.trading.events import WARN, Events
+from tickspan.trading.model import Attributes, OrderRequest
 from tickspan.trading.moments import Clock
 from tickspan.trading.registry import Orders
-from tickspan.trading.scope import OpenDecision, current_strategy, open_decision
+from tickspan.trading.scope import OpenDecision, current_strategy, next_annotations, open_decision
+from tickspan.trading.tally import PLACE_KEYS
+from tickspan.trading.ticks import current_tick
 
 _SCOPE: Final = "tickspan.trading"
+_BASIS_POINTS: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -133,7 +141,10 @@ class transaction(_SpanSection):  # noqa: N801 - used like a function
 
 
 class risk_check(_SpanSection):  # noqa: N801 - used like a function
-    """A check before an order: `False`, `.reject()` or an exception in `reject_on` is a reject, no error."""
+    """A check before an order: `False`, `.reject()` or an exception in `reject_on` is a reject, no error.
+
+    An order that fails unsent because of a check inside its call is refused by it: origin `client_risk`.
+    """
 
     def __init__(self, name: str, *, reject_on: tuple[type[Exception], ...] = ()) -> None:
         _check_name("risk_check", name)
@@ -141,6 +152,7 @@ class risk_check(_SpanSection):  # noqa: N801 - used like a function
         self._check = name
         self._reject_on = reject_on
         self._is_rejected = False
+        self._started_ns = 0
 
     def reject(self) -> None:
         """The check says no."""
@@ -154,12 +166,24 @@ class risk_check(_SpanSection):  # noqa: N801 - used like a function
         self._is_rejected = self._is_rejected or result is False
         return result
 
+    def _begin(self) -> None:
+        self._started_ns = time.monotonic_ns()
+        super()._begin()
+
     def _end(self, error: BaseException | None) -> None:
         if error is not None and isinstance(error, self._reject_on):
             self._is_rejected, error = True, None
         outcome = "error" if error is not None else "reject" if self._is_rejected else "pass"
         self._span.set_attribute(names.RISK_CHECK_OUTCOME, outcome)
         super()._end(error)
+        known: Attributes = {names.RISK_CHECK_NAME: self._check, names.RISK_CHECK_OUTCOME: outcome}
+        strategy_id = current_strategy.get()
+        if strategy_id is not None:
+            known[names.STRATEGY_ID] = strategy_id
+        _check_duration().record((time.monotonic_ns() - self._started_ns) / 1e9, known)
+        call = open_call()
+        if self._is_rejected and call is not None:
+            call.refused_by = self._check
 
 
 class decision(_Section):  # noqa: N801 - used like a function
@@ -210,6 +234,62 @@ class strategy:  # noqa: N801 - used like a function
         current_strategy.reset(self._token)
 
 
+def annotate_order(**attributes: Any) -> None:
+    """Say something of an order under names of the program's own: `annotate_order(signal="breakout")`.
+
+    Inside an order call it stands on the call's span, before one on the next order's of this context.
+
+    Raises:
+        TypeError: nothing is said.
+    """
+    if not attributes:
+        raise TypeError("annotate_order: needs at least one attribute, got none")
+    # A setting alone decides about sizes and prices.
+    given = {key: value for key, value in attributes.items() if key not in names.QUANTITY_ATTRIBUTES}
+    known: Mapping[str, Any] = clean_attributes(given)
+    call = open_call()
+    if call is not None:
+        call.annotate(known)
+    else:
+        next_annotations.set({**(next_annotations.get() or {}), **known})
+
+
+def kill_switch(reason: str) -> None:
+    """The program has stopped trading: an event in the current trace."""
+    _check_text("kill_switch", "reason", reason)
+    known: Attributes = {names.KILL_SWITCH_REASON: reason}
+    strategy_id = current_strategy.get()
+    if strategy_id is not None:
+        known[names.STRATEGY_ID] = strategy_id
+    body = f"Trading is stopped: {reason}"
+    _events().emit(names.EVENT_KILL_SWITCH, WARN, known, body=body, context=otel_context.get_current())
+
+
+def record_slippage(bps: float, *, benchmark: str) -> None:
+    """How much worse than `benchmark` a fill was, in basis points; negative is better.
+
+    Histograms take no negative values: the distance is measured, under the direction that it has.
+
+    It counts for the venue of the open order call, else of the tick at hand. What is no finite number is left
+    out.
+    """
+    _check_text("record_slippage", "benchmark", benchmark)
+    if not _is_finite(bps):
+        return
+    call, tick = open_call(), current_tick()
+    known: Attributes = {
+        names.SLIPPAGE_BENCHMARK: benchmark,
+        names.SLIPPAGE_DIRECTION: "favorable" if bps < 0 else "adverse",
+    }
+    if call is not None:
+        known |= {key: call.kind.of_order[key] for key in PLACE_KEYS if key in call.kind.of_order}
+    else:
+        strategy_id = current_strategy.get()
+        known |= {names.VENUE_NAME: tick.venue} if tick is not None else {}
+        known |= {names.STRATEGY_ID: strategy_id} if strategy_id is not None else {}
+    _slippage().record(abs(float(bps)), known)
+
+
 @contextmanager
 def order_span(request: OrderRequest) -> Generator[OrderCall]:
     """An order operation at a venue that has no member: what happens inside it is the call.
@@ -231,9 +311,50 @@ def order_span(request: OrderRequest) -> Generator[OrderCall]:
 @functools.cache
 def own_orders() -> Orders:
     """The registry of orders that the program tells of itself; it uses the global providers."""
-    return Orders(trace.get_tracer(_SCOPE), metrics.get_meter(_SCOPE), name="own")
+    return Orders(
+        trace.get_tracer(_SCOPE), metrics.get_meter(_SCOPE), logger=_logs.get_logger(_SCOPE), name="own"
+    )
+
+
+@functools.cache
+def _events() -> Events:
+    return Events(_logs.get_logger(_SCOPE), Clock())
+
+
+@functools.cache
+def _check_duration() -> Histogram:
+    return metrics.get_meter(_SCOPE).create_histogram(
+        names.METRIC_RISK_CHECK_DURATION,
+        unit="s",
+        description="How long a check before an order took",
+        explicit_bucket_boundaries_advisory=SECONDS_FROM_10_US,
+    )
+
+
+@functools.cache
+def _slippage() -> Histogram:
+    return metrics.get_meter(_SCOPE).create_histogram(
+        names.METRIC_SLIPPAGE,
+        unit="{basis_point}",
+        description="How far the fill was from a benchmark",
+        explicit_bucket_boundaries_advisory=_BASIS_POINTS,
+    )
+
+
+def forget_providers() -> None:
+    """Ask the global providers again when something is told next: for tests that replace them."""
+    for kept in (own_orders, _events, _check_duration, _slippage):
+        kept.cache_clear()
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _check_name(what: str, name: object) -> None:
-    if not isinstance(name, str) or not name:
-        raise TypeError(f"{what}: name must be a non-empty str, got {name!r}")
+    _check_text(what, "name", name)
+
+
+def _check_text(what: str, argument: str, text: object) -> None:
+    if not isinstance(text, str) or not text:
+        raise TypeError(f"{what}: {argument} must be a non-empty str, got {text!r}")

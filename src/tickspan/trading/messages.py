@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from contextvars import ContextVar, Token
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Final
 
+from tickspan.trading.feed import Feed
 from tickspan.trading.model import OrderUpdate, Source
 from tickspan.trading.ticks import TickRef
+
+
+@dataclass(slots=True)
+class Heard:
+    """What a message has brought to one stream."""
+
+    venue_time_ns: int | None = None
+    is_awaited: bool = False
+    """Whether anybody waits for it; what nobody awaits is replaced by what comes next."""
 
 
 class Message:
     """One delivered message while its handler runs; `received_ns` is monotonic."""
 
-    __slots__ = ("is_answer", "is_asked", "is_open", "received_ns", "reports", "ticks")
+    __slots__ = ("feed", "is_answer", "is_asked", "is_open", "received_ns", "reports", "streams", "ticks")
 
     def __init__(self, received_ns: int) -> None:
         self.received_ns = received_ns
+        self.feed: Feed | None = None
+        """The stream that it came by, where that is known."""
         self.is_open = True
         self.is_answer = False
         """It answers an order call."""
@@ -25,6 +37,8 @@ class Message:
         self.reports: dict[str, OrderUpdate] = {}
         self.ticks: dict[str | None, TickRef] = {}
         """By instrument: all that wait for this message share them."""
+        self.streams: dict[tuple[str, str | None], Heard] = {}
+        """What it carries for which stream: by channel and instrument."""
 
     @property
     def source(self) -> Source:
@@ -60,9 +74,12 @@ def opened(message: Message) -> Token[Message | None]:
 
 
 def close(message: Message, token: Token[Message | None]) -> None:
-    """The handler has returned."""
+    """The handler has returned, or was thrown away."""
     message.is_open = False
-    _current.reset(token)
+    try:
+        _current.reset(token)
+    except ValueError:  # thrown away in another context, in which no message is open
+        return
 
 
 def merged(first: OrderUpdate, second: OrderUpdate) -> OrderUpdate:

@@ -6,10 +6,16 @@ round. Moments called `*_ns` are monotonic nanoseconds unless they say `venue_ti
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
+
+from tickspan.trading import unparsed
+
+AttributeValue = str | bool | int | float
+Attributes = dict[str, AttributeValue]
 
 
 class OrderOperation(StrEnum):
@@ -20,6 +26,9 @@ class OrderOperation(StrEnum):
     REPLACE = "replace"
     QUERY = "query"
 
+
+MAX_WORD: Final = 64
+"""Characters of a venue's unknown word that are kept."""
 
 CREATING: Final = (OrderOperation.SUBMIT, OrderOperation.REPLACE)
 """Operations that lead to a new order."""
@@ -38,21 +47,10 @@ class OrderStatus(StrEnum):
     REPLACED = "replaced"
     FILLED = "filled"
 
-    @property
-    def is_terminal(self) -> bool:
+    def __init__(self, word: str) -> None:
+        # Asked for many times in each order's life: looking is quicker than asking.
+        self.is_terminal: Final = word in {"rejected", "expired", "canceled", "replaced", "filled"}
         """Whether an order in this state is over."""
-        return self in _TERMINAL
-
-
-_TERMINAL: Final = frozenset(
-    {
-        OrderStatus.REJECTED,
-        OrderStatus.EXPIRED,
-        OrderStatus.CANCELED,
-        OrderStatus.REPLACED,
-        OrderStatus.FILLED,
-    }
-)
 
 
 class Source(StrEnum):
@@ -65,15 +63,11 @@ class Source(StrEnum):
     POLL = "poll"
     RECONCILE = "reconcile"
 
-    @property
-    def is_response(self) -> bool:
+    def __init__(self, word: str) -> None:
+        self.is_response: Final = word in {"rest_response", "ws_api"}
         """Whether the report is the answer to the order call itself."""
-        return self in (Source.REST_RESPONSE, Source.WS_API)
-
-    @property
-    def is_pushed(self) -> bool:
+        self.is_pushed: Final = word in {"user_stream", "fix"}
         """Whether the venue sent it unasked: then an order nobody here knows is worth telling."""
-        return self in (Source.USER_STREAM, Source.FIX)
 
 
 class Trigger(StrEnum):
@@ -84,6 +78,14 @@ class Trigger(StrEnum):
     ORDER_EVENT = "order_event"
     POLL = "poll"
     MANUAL = "manual"
+
+
+class ClientIdUnique(StrEnum):
+    """How long a venue refuses a second order with a client id that it knows."""
+
+    ALWAYS = "always"
+    WHILE_OPEN = "while_open"
+    NEVER = "never"
 
 
 class RejectReason(StrEnum):
@@ -137,8 +139,7 @@ class Execution:
     """Amount and asset, for example `0.001 BNB`."""
 
 
-@dataclass(frozen=True, slots=True)
-class OrderKey:
+class OrderKey(NamedTuple):
     """One name of an order at a venue: the id is the client's or the venue's own."""
 
     venue: str
@@ -178,6 +179,8 @@ class OrderRequest:
     """The orders of one wire request that carries several."""
     emulated: bool = False
     """The library makes this of several wire requests, each with its own span."""
+    client_id_unique: ClientIdUnique | None = None
+    """What is known of this order's client id; None: as the venue's profile says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,21 +212,78 @@ class OrderUpdate:
     """The venue's clock, nanoseconds since 1970."""
     received_ns: int = 0
     """Monotonic; 0 is now."""
+    status_raw: str | None = None
+    """The venue's own word, where it is none that we know; `status` is `unknown` then."""
 
-    def received_at(self, received_ns: int, source: Source) -> OrderUpdate:
-        """The same report, once it is known when and how it came."""
-        return replace(self, received_ns=received_ns, source=source)
+    def received_at(self, received_ns: int, source: Source, *, is_anonymous: bool = False) -> OrderUpdate:
+        """The same report, once it is known when and how it came; `is_anonymous`: without its client id.
+
+        By hand, since `dataclasses.replace` takes four times as long.
+        """
+        return OrderUpdate(
+            self.venue,
+            source,
+            self.status,
+            self.library,
+            self.environment,
+            self.account,
+            None if is_anonymous else self.client_id,
+            self.original_client_id,
+            self.venue_id,
+            self.instrument,
+            self.side,
+            self.type,
+            self.time_in_force,
+            self.quantity,
+            self.price,
+            self.filled_quantity,
+            self.average_price,
+            self.executions,
+            self.reject,
+            self.venue_time_ns,
+            received_ns,
+            self.status_raw,
+        )
 
 
 def decimal_of(value: object) -> Decimal | None:
-    """`value` (number or text) exactly as it reads; None if it is no finite number."""
-    if value is None or isinstance(value, bool):
+    """`value` (number or text) exactly as it reads; None, and counted, if it is no finite number.
+
+    None and empty text are no number either, but nothing to count: that is how venues leave a field out.
+    """
+    if type(value) is Decimal:
+        number = value
+    elif value is None or value == "":
+        return None
+    else:
+        number = _read(value)
+    if number is not None and number.is_finite():
+        return number
+    unparsed.note("quantity")
+    return None
+
+
+def _read(value: object) -> Decimal | None:
+    if isinstance(value, bool):
         return None
     try:
-        number = value if isinstance(value, Decimal) else Decimal(str(value))
+        return Decimal(str(value))
     except InvalidOperation:
         return None
-    return number if number.is_finite() else None
+
+
+def status_of(words: Mapping[str, OrderStatus], word: object) -> tuple[OrderStatus | None, str | None]:
+    """A venue's word by its table: the status, and the word itself where the table does not have it.
+
+    None is no word. A word that nobody knows is `unknown`, and counted; at most 64 characters of it are kept.
+    """
+    if word is None or word == "":
+        return None, None
+    known = words.get(word) if isinstance(word, str) else None
+    if known is not None:
+        return known, None
+    unparsed.note("status")
+    return OrderStatus.UNKNOWN, str(word)[:MAX_WORD]
 
 
 def decimal_text(number: Decimal) -> str:

@@ -6,8 +6,9 @@ Each takes pure functions: a call becomes an `OrderRequest`, a message an `Order
 from __future__ import annotations
 
 import functools
+import inspect
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Final, cast
@@ -17,7 +18,11 @@ from tickspan.instrumentation import Guard, Workbench, add_cause, is_suppressed
 from tickspan.instrumentation.patch import MissingTargetError, replace_target
 from tickspan.instrumentation.wrapping import Begin, Finish, wrapped
 from tickspan.trading.calls import OrderCall, open_call
-from tickspan.trading.detachment import detached_context
+from tickspan.trading.clocks import VenueClocks
+from tickspan.trading.detachment import awaited_in, detached_context, stepped_in
+from tickspan.trading.feed import Feed
+from tickspan.trading.feeds import Feeds
+from tickspan.trading.limits import RateLimits
 from tickspan.trading.messages import Message, close, open_message, opened
 from tickspan.trading.model import OrderRequest, OrderUpdate, Reject
 from tickspan.trading.registry import Orders
@@ -44,9 +49,45 @@ def orders_of(bench: Workbench) -> Orders:
     known = _orders.get(bench)
     if known is None:
         settings = TradingSettings.of(bench.settings)
-        known = _orders[bench] = Orders(bench.tracer, bench.meter, settings, name=bench.name)
+        known = _orders[bench] = Orders(
+            bench.tracer, bench.meter, settings, logger=bench.logger, name=bench.name
+        )
+        known.use_clock_ahead(clocks_of(bench).ahead_ns)
         bench.on_undo(known.close)
         bench.on_undo(add_cause(known.cause_context))
+    return known
+
+
+_clocks: Final[weakref.WeakKeyDictionary[Workbench, VenueClocks]] = weakref.WeakKeyDictionary()
+_feeds: Final[weakref.WeakKeyDictionary[Workbench, Feeds]] = weakref.WeakKeyDictionary()
+_limits: Final[weakref.WeakKeyDictionary[Workbench, RateLimits]] = weakref.WeakKeyDictionary()
+
+
+def clocks_of(bench: Workbench) -> VenueClocks:
+    """What the rows of one instrumentor know of venues' clocks."""
+    known = _clocks.get(bench)
+    if known is None:
+        settings = TradingSettings.of(bench.settings)
+        known = _clocks[bench] = VenueClocks(bench.meter, bench.logger, settings)
+    return known
+
+
+def feeds_of(bench: Workbench) -> Feeds:
+    """The streams of one instrumentor; no longer watched when the instrumentor is switched off."""
+    known = _feeds.get(bench)
+    if known is None:
+        settings, clocks = TradingSettings.of(bench.settings), clocks_of(bench)
+        known = _feeds[bench] = Feeds(bench.tracer, bench.meter, bench.logger, settings, clocks=clocks)
+        bench.on_undo(known.close)
+    return known
+
+
+def limits_of(bench: Workbench) -> RateLimits:
+    """What the rows of one instrumentor know of venues' request budgets."""
+    known = _limits.get(bench)
+    if known is None:
+        settings = TradingSettings.of(bench.settings)
+        known = _limits[bench] = RateLimits(bench.meter, bench.logger, settings)
     return known
 
 
@@ -137,17 +178,23 @@ ReadReport = Callable[[Any, Any], OrderUpdate | None]
 
 
 def reporting(original: Any, read: ReadReport, bench: Workbench, name: str) -> Any:
-    """`original` whose result is read as a report of an order; no span of its own."""
+    """`original`, a plain or coroutine function, whose result is read as a report of an order; no span."""
     orders, guard = orders_of(bench), bench.guard(name)
+
+    def told(client: Any, result: Any) -> Any:
+        if bench.is_active and open_call() is None:
+            guard.own(_reported, orders, read, client, result, default=None)
+        return result
 
     @functools.wraps(original)
     def call(*args: Any, **kwargs: Any) -> Any:
-        result = original(*args, **kwargs)
-        if bench.is_active and open_call() is None:
-            guard.own(_reported, orders, read, args[0], result, default=None)
-        return result
+        return told(args[0], original(*args, **kwargs))
 
-    return call
+    @functools.wraps(original)
+    async def call_async(*args: Any, **kwargs: Any) -> Any:
+        return told(args[0], await original(*args, **kwargs))
+
+    return call_async if inspect.iscoroutinefunction(original) else call
 
 
 def _reported(orders: Orders, read: ReadReport, client: Any, result: Any) -> None:
@@ -177,35 +224,89 @@ class ReportPatch:
         )
 
 
+FeedOf = Callable[[Workbench, Any, tuple[Any, ...]], Feed | None]
+"""`(bench, client, args)` of a message handler to the stream that the message came by, if it is known."""
+
+
 @dataclass(frozen=True, slots=True)
 class MessagePatch:
-    """A synchronous message handler: its entry is the receipt, its reports are told when it returns."""
+    """A message handler: its entry is the receipt, its reports are told when it returns.
+
+    Plain or coroutine function, on any thread. With `feed`, the stream counts the message and hears of an
+    exception out of the handler.
+    """
 
     module: str
     target: str
     optional: bool = False
+    feed: FeedOf | None = None
 
     def apply(self, module: ModuleType, bench: Workbench) -> None:
         """Wrap the target; a missing one is a fault unless `optional`."""
         replace_target(self, module, bench, lambda original: self._around(original, bench))
 
     def _around(self, original: Any, bench: Workbench) -> Any:
-        orders, guard = orders_of(bench), bench.guard(self.target)
+        handling = _handling_async if inspect.iscoroutinefunction(original) else _handling
+        return handling(original, bench, self.target, self.feed)
 
-        @functools.wraps(original)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            if not bench.is_active:
-                return original(*args, **kwargs)
-            message = Message(orders.clock.monotonic_ns())
-            token = opened(message)
-            try:
-                return original(*args, **kwargs)
-            finally:
-                close(message, token)
-                if message.reports:
-                    guard.own(_tell_reports, orders, message, default=None)
 
-        return call
+# Twice the same, plain and as a coroutine: what they shared would cost a call more per message.
+def _handling(original: Any, bench: Workbench, name: str, feed_of: FeedOf | None) -> Any:
+    orders, guard = orders_of(bench), bench.guard(name)
+    now_ns = orders.clock.monotonic_ns
+
+    @functools.wraps(original)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if not bench.is_active:
+            return original(*args, **kwargs)
+        message = Message(now_ns())
+        if feed_of is not None:
+            guard.own(_heard, message, feed_of, bench, args, default=None)
+        token = opened(message)
+        try:
+            return original(*args, **kwargs)
+        except Exception as error:
+            if message.feed is not None:
+                guard.own(message.feed.handler_failed, error, default=None)
+            raise
+        finally:
+            close(message, token)
+            if message.reports:
+                guard.own(_tell_reports, orders, message, default=None)
+
+    return call
+
+
+def _handling_async(original: Any, bench: Workbench, name: str, feed_of: FeedOf | None) -> Any:
+    orders, guard = orders_of(bench), bench.guard(name)
+    now_ns = orders.clock.monotonic_ns
+
+    @functools.wraps(original)
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        if not bench.is_active:
+            return await original(*args, **kwargs)
+        message = Message(now_ns())
+        if feed_of is not None:
+            guard.own(_heard, message, feed_of, bench, args, default=None)
+        token = opened(message)
+        try:
+            return await original(*args, **kwargs)
+        except Exception as error:
+            if message.feed is not None:
+                guard.own(message.feed.handler_failed, error, default=None)
+            raise
+        finally:
+            close(message, token)
+            if message.reports:
+                guard.own(_tell_reports, orders, message, default=None)
+
+    return call
+
+
+def _heard(message: Message, feed_of: FeedOf, bench: Workbench, args: tuple[Any, ...]) -> None:
+    feed = message.feed = feed_of(bench, args[0], args[1:])
+    if feed is not None:
+        feed.received(message.received_ns)
 
 
 def _tell_reports(orders: Orders, message: Message) -> None:
@@ -232,15 +333,33 @@ class ReadLoopPatch:
 
 
 def detaching(original: Any, bench: Workbench) -> Any:
-    """`original`, a plain function, run in a detached copy of the caller's context."""
+    """`original` run in a detached copy of the caller's context; a coroutine function stays one.
+
+    What a plain function starts (tasks, callbacks, transports) inherits that copy; of a coroutine function
+    each step runs in it.
+
+    Raises:
+        TypeError: `original` is a generator function of either kind: its steps belong to its consumer.
+    """
+    if inspect.isgeneratorfunction(original) or inspect.isasyncgenfunction(original):
+        raise TypeError(f"expected a function or coroutine function to detach, got {original!r}")
 
     @functools.wraps(original)
     def call(*args: Any, **kwargs: Any) -> Any:
         if not bench.is_active:
             return original(*args, **kwargs)
-        return detached_context().run(original, *args, **kwargs)
+        context = detached_context()
+        result = context.run(original, *args, **kwargs)
+        # A plain function may make a coroutine: `def run(self): return self._run()`.
+        return awaited_in(context, result) if issubclass(type(result), Coroutine) else result
 
-    return call
+    @functools.wraps(original)
+    async def call_async(*args: Any, **kwargs: Any) -> Any:
+        if not bench.is_active:
+            return await original(*args, **kwargs)
+        return await stepped_in(detached_context(), original(*args, **kwargs))
+
+    return call_async if inspect.iscoroutinefunction(original) else call
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import Final
+from typing import Any, Final
 
 from opentelemetry.trace import SpanContext
 
@@ -24,3 +25,8 @@ class OpenDecision:
 
 current_strategy: Final[ContextVar[str | None]] = ContextVar("tickspan_strategy", default=None)
 open_decision: Final[ContextVar[OpenDecision | None]] = ContextVar("tickspan_decision", default=None)
+
+next_annotations: Final[ContextVar[Mapping[str, Any] | None]] = ContextVar(
+    "tickspan_annotations", default=None
+)
+"""What the program has said of the next order of its context."""

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from tickspan.config import TradingSettings
 from tickspan.trading.model import Trigger
@@ -34,15 +34,29 @@ class TickKind(StrEnum):
     """Market data that was asked for by a request."""
 
 
+class Pulse(Protocol):
+    """The stream that a message came from."""
+
+    def silence_ns(self, now_ns: int) -> int | None:
+        """For how long it has been silent, if longer than its pace allows."""
+        ...
+
+    def delivered(self, queued_ns: int) -> None:
+        """A message has reached its consumer."""
+        ...
+
+
 class TickRef:
     """One delivered message; moments are monotonic nanoseconds.
 
-    `reports` name the orders whose updates it carried. `span_context` is set by the first order that follows.
+    `reports` name the orders whose updates it carried, `feed` is the stream that it came from, if anybody
+    watches that. `span_context` is set by the first order that follows.
     """
 
     __slots__ = (
         "channel",
         "delivered_ns",
+        "feed",
         "instrument",
         "kind",
         "received_ns",
@@ -62,6 +76,7 @@ class TickRef:
         kind: TickKind = TickKind.MARKET,
         venue_time_ns: int | None = None,
         reports: tuple[OrderKey, ...] = (),
+        feed: Pulse | None = None,
     ) -> None:
         self.venue = venue
         self.instrument = instrument
@@ -71,6 +86,7 @@ class TickRef:
         self.received_ns = received_ns
         self.delivered_ns: int | None = None
         self.reports = reports
+        self.feed = feed
         self.span_context: SpanContext | None = None
 
     def __repr__(self) -> str:

@@ -496,6 +496,17 @@ def test_what_ends_after_shutdown_is_counted(make: Callable[..., TracerProvider]
     assert dict(sink.dropped) == {("traces", Reason.AFTER_SHUTDOWN): 2}
 
 
+def test_what_was_written_down_and_ends_after_shutdown_is_counted(
+    make: Callable[..., TracerProvider], sink: MemorySink
+) -> None:
+    provider = make()
+    span: Any = provider.get_tracer("test").start_span("order")
+    span.pend()
+    provider.shutdown()
+    span.end()
+    assert dict(sink.dropped) == {("traces", Reason.AFTER_SHUTDOWN): 1}
+
+
 def test_closing_at_exit_stops_processors_and_not_recording(
     make: Callable[..., TracerProvider], sink: MemorySink
 ) -> None:

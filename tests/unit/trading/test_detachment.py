@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import types
+from collections.abc import Generator
 from contextvars import ContextVar
+from typing import Any
 
 from opentelemetry import baggage, trace
 from opentelemetry import context as otel_context
@@ -18,7 +21,7 @@ from tickspan.trading import (
     open_call,
     tick_scope,
 )
-from tickspan.trading.detachment import detached_context
+from tickspan.trading.detachment import detached_context, stepped_in
 
 USERS_OWN: ContextVar[str] = ContextVar("users_own")
 
@@ -56,3 +59,25 @@ def test_a_call_that_is_released_elsewhere_harms_nothing(telemetry: Capture) -> 
     call.acknowledge()
     assert open_call() is None
     assert context.run(open_call) is None
+
+
+def test_a_coroutine_that_is_thrown_away_is_closed_once() -> None:
+    ended: list[str] = []
+
+    @types.coroutine
+    def forever() -> Generator[None]:
+        while True:
+            yield
+
+    async def loop() -> None:
+        try:
+            await forever()
+        finally:
+            ended.append("closed")
+
+    coroutine = loop()
+    steps: Any = stepped_in(detached_context(), coroutine)
+    steps.send(None)
+    coroutine.close()
+    steps.close()
+    assert ended == ["closed"]

@@ -347,3 +347,27 @@ def test_reports_from_many_threads_lose_nothing(make_orders: MakeOrders, telemet
     life = telemetry.spans()[-1]
     assert life.attributes["trading.order.executions"] == 80
     assert names(telemetry).count("order.event partially_filled") == 80
+
+
+def test_a_call_by_which_the_venue_makes_several_orders_has_them_all(
+    make_orders: MakeOrders, telemetry: Capture
+) -> None:
+    orders = make_orders()
+    orders.observe(report(OrderStatus.FILLED, "v-2", executions=(Execution("x-2"),)))
+    call = orders.begin(submit(None))
+    call.acknowledge(
+        [report(OrderStatus.NEW, f"v-{number}", source=Source.REST_RESPONSE) for number in (1, 2, 3)]
+    )
+    orders.observe(report(OrderStatus.FILLED, "v-1", executions=(Execution("x-1"),)))
+    orders.observe(report(OrderStatus.CANCELED, "v-3"))
+    assert orders.statistics() == OrderStatistics(open=0, unknown=0, waiting=0, unmatched=0, evicted=0)
+    orders.close()
+    assert telemetry.tree() == (
+        "trading.order.submit sim\n"
+        "  trading.order.event filled\n"
+        "  trading.order.event filled\n"
+        "  trading.order.event canceled\n"
+        "  trading.order.lifecycle\n"
+        "  trading.order.lifecycle\n"
+        "  trading.order.lifecycle"
+    )

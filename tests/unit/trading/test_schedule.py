@@ -33,3 +33,48 @@ def test_flush_runs_everything_now_in_its_order_and_once() -> None:
     schedule.flush()
     schedule.flush()
     assert (seen, len(schedule)) == ([10, 20, 30], 0)
+
+
+def test_what_stands_in_line_has_its_turn_one_after_another() -> None:
+    done = threading.Event()
+    seen: list[int] = []
+
+    def act(number: int) -> None:
+        seen.append(number)
+        if number == 3:
+            done.set()
+
+    schedule = Schedule("test")
+    line = schedule.line(0.01, act)
+    for number in (1, 2, 3):
+        line.add(number)
+    assert done.wait(5)
+    assert (seen, len(schedule)) == ([1, 2, 3], 0)
+
+
+def test_a_line_that_was_empty_goes_on_with_the_next() -> None:
+    turns = [threading.Event(), threading.Event()]
+    line = Schedule("test").line(0.0, threading.Event.set)
+    for turn in turns:
+        line.add(turn)
+        assert turn.wait(5)
+
+
+def test_a_line_has_one_action_in_the_schedule_and_is_flushed_with_it() -> None:
+    seen: list[int] = []
+    schedule = Schedule("test")
+    line = schedule.line(3600, seen.append)
+    for number in range(100):
+        line.add(number)
+    waiting, actions = len(line), len(schedule) - len(line)
+    schedule.flush()
+    assert (waiting, actions, seen, len(schedule)) == (100, 1, list(range(100)), 0)
+
+
+def test_nothing_waits_in_a_forked_child() -> None:
+    seen: list[int] = []
+    schedule = Schedule("test")
+    schedule.line(3600, seen.append).add(1)
+    schedule.after_fork_in_child()
+    schedule.flush()
+    assert seen == []

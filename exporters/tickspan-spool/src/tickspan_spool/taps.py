@@ -1,7 +1,7 @@
 """Taps: programs of others that look at what passes through the agent, each within its means.
 
 A distribution names a tap in the entry-point group `tickspan_tap`; a process asks for it by that name. The
-entry is called without arguments, in the agent, and gives a `Tap`.
+entry is called in the agent, with the folder of the agent's spool, and gives a `Tap`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from .entries import Entry, Signal, StreamKey, export_request
@@ -198,13 +199,18 @@ class Turn:
         _LOGGER.error("tap '%s' disabled after %s; telemetry still flows", self._name, reason, exc_info=error)
 
 
-def _installed(name: str) -> Callable[[], Tap]:
-    def make() -> Tap:
-        for entry in entry_points(group=GROUP, name=name):
-            return entry.load()()
-        raise LookupError(f"no entry point '{name}' in the group {GROUP}")
+def installed(home: Path) -> Callable[[str], Callable[[], Tap]]:
+    """Finds the taps of installed distributions by name; they may keep files in the folder `home`."""
 
-    return make
+    def find(name: str) -> Callable[[], Tap]:
+        def make() -> Tap:
+            for entry in entry_points(group=GROUP, name=name):
+                return entry.load()(home)
+            raise LookupError(f"no entry point '{name}' in the group {GROUP}")
+
+        return make
+
+    return find
 
 
 class Taps:
@@ -212,7 +218,7 @@ class Taps:
 
     def __init__(
         self,
-        find: Callable[[str], Callable[[], Tap]] = _installed,
+        find: Callable[[str], Callable[[], Tap]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._find = find

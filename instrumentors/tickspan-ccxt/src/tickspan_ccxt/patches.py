@@ -19,12 +19,13 @@ from tickspan.trading import (
 )
 from tickspan.trading.patches import ReadReport
 
-from tickspan_ccxt import describe, read, wire
-from tickspan_ccxt.feeds import Feeds, feeds_of
+from tickspan_ccxt import describe, read, streams, wire
+from tickspan_ccxt.deliveries import Deliveries, deliveries_of
 
 BASE: Final = "ccxt.base.exchange"
 CLIENT: Final = "ccxt.async_support.base.ws.client"
 FUTURE: Final = "ccxt.async_support.base.ws.future"
+THROTTLER: Final = "ccxt.async_support.base.throttler"
 
 Describe = Callable[[Any, tuple[Any, ...], Mapping[str, Any]], OrderRequest]
 
@@ -59,7 +60,7 @@ def _order_call(name: str, asked: Describe) -> Make:
         is_composite = name in _EDITS and owner.__module__.endswith(".base.exchange")
         describes = describe.edit_order_in_two if is_composite else asked
         answers = read.ws_answers if name.endswith("_ws") else read.answers
-        method = OrderMethod(describes, answers, read.verdict, feeds_of(bench).recent)
+        method = OrderMethod(describes, answers, read.verdict, deliveries_of(bench).recent)
         return method.around(original, bench, name)
 
     return make
@@ -69,17 +70,17 @@ def _reports(reader: ReadReport, name: str) -> Make:
     return lambda original, _owner, bench: reporting(original, reader, bench, name)
 
 
-def _after(note: Callable[[Feeds, Any, Any], None], name: str) -> Make:
-    """`note(feeds, exchange, result)` after each call of a plain function."""
+def _after(note: Callable[[Deliveries, Any, Any], None], name: str) -> Make:
+    """`note(deliveries, exchange, result)` after each call of a plain function."""
 
     def make(original: Any, _owner: type, bench: Workbench) -> Any:
-        feeds, guard = feeds_of(bench), bench.guard(name)
+        deliveries, guard = deliveries_of(bench), bench.guard(name)
 
         @functools.wraps(original)
         def call(*args: Any, **kwargs: Any) -> Any:
             result = original(*args, **kwargs)
             if bench.is_active:
-                guard.own(note, feeds, args[0], result, default=None)
+                guard.own(note, deliveries, args[0], result, default=None)
             return result
 
         return call
@@ -88,44 +89,44 @@ def _after(note: Callable[[Feeds, Any, Any], None], name: str) -> Make:
 
 
 def _resolving(original: Any, bench: Workbench) -> Any:
-    feeds, guard = feeds_of(bench), bench.guard("Client.resolve")
+    deliveries, guard = deliveries_of(bench), bench.guard("Client.resolve")
 
     @functools.wraps(original)
     def resolve(client: Any, result: Any, message_hash: Any) -> Any:
-        if bench.is_active and message_hash in client.futures:
-            guard.own(feeds.resolved, client, result, message_hash, default=None)
+        if bench.is_active:
+            guard.own(deliveries.resolved, client, result, message_hash, default=None)
         return original(client, result, message_hash)
 
     return resolve
 
 
 def _rejecting(original: Any, bench: Workbench) -> Any:
-    feeds, guard = feeds_of(bench), bench.guard("Client.reject")
+    deliveries, guard = deliveries_of(bench), bench.guard("Client.reject")
 
     @functools.wraps(original)
     def reject(client: Any, result: Any, message_hash: Any = None) -> Any:
         if bench.is_active and message_hash in client.futures:
-            guard.own(feeds.rejected, client, message_hash, default=None)
+            guard.own(deliveries.rejected, client, result, message_hash, default=None)
         return original(client, result, message_hash)
 
     return reject
 
 
 def _racing(original: Any, bench: Workbench) -> Any:
-    feeds, guard = feeds_of(bench), bench.guard("Future.race")
+    deliveries, guard = deliveries_of(bench), bench.guard("Future.race")
 
     @functools.wraps(original)
     def race(cls: Any, futures: Any) -> Any:
         future = original(cls, futures)
         if bench.is_active:
-            guard.own(feeds.raced, future, futures, default=None)
+            guard.own(deliveries.raced, future, futures, default=None)
         return future
 
     return race
 
 
 def _awaiting(original: Any, bench: Workbench) -> Any:
-    feeds, guard = feeds_of(bench), bench.guard("Future.__await__")
+    deliveries, guard = deliveries_of(bench), bench.guard("Future.__await__")
 
     @functools.wraps(original)
     def wait(future: Any) -> Generator[Any, Any, Any]:
@@ -134,10 +135,22 @@ def _awaiting(original: Any, bench: Workbench) -> Any:
     def delivering(future: Any, waiting: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
         result = yield from waiting
         if bench.is_active:
-            guard.own(feeds.delivered, future, default=None)
+            guard.own(deliveries.delivered, future, default=None)
         return result
 
     return wait
+
+
+def _forgetting(original: Any, _owner: type, bench: Workbench) -> Any:
+    known, guard = streams.streams_of(bench), bench.guard("clean_cache")
+
+    @functools.wraps(original)
+    def clean_cache(exchange: Any, subscription: Any) -> Any:
+        if bench.is_active:
+            guard.own(known.forgotten, exchange, subscription, default=None)
+        return original(exchange, subscription)
+
+    return clean_cache
 
 
 METHODS: Final[Mapping[str, Make]] = {
@@ -147,23 +160,34 @@ METHODS: Final[Mapping[str, Make]] = {
     "on_rest_response": wire.answered,
     "safe_order": _reports(read.order_update, "safe_order"),
     "safe_trade": _reports(read.trade_update, "safe_trade"),
-    "safe_ticker": _after(Feeds.polled, "safe_ticker"),
-    "parse_order_book": _after(Feeds.polled, "parse_order_book"),
-    "parse_ohlcvs": _after(Feeds.polled, "parse_ohlcvs"),
-    "watch": _after(Feeds.expected, "watch"),
-    "watch_multiple": _after(Feeds.expected, "watch_multiple"),
+    "safe_ticker": _after(Deliveries.polled, "safe_ticker"),
+    "parse_order_book": _after(Deliveries.polled, "parse_order_book"),
+    "parse_ohlcvs": _after(Deliveries.polled, "parse_ohlcvs"),
+    "watch": _after(Deliveries.expected, "watch"),
+    "watch_multiple": _after(Deliveries.expected, "watch_multiple"),
+    "load_time_difference": wire.timing,
+    "handle_message": streams.numbering,
+    "clean_cache": _forgetting,
     "delay": lambda original, _owner, bench: detaching(original, bench),
 }
 """What is wrapped on exchange classes: sync, async and pro hang from one base."""
 
 ROWS: Final[tuple[Row, ...]] = (
     PerClass(BASE, ("BaseExchange", "Exchange"), METHODS, camelcase),
-    MessagePatch(CLIENT, "Client.handle_message"),
+    Wrap(CLIENT, "Client.handle_message", streams.hearing),
+    MessagePatch(CLIENT, "Client.handle_message", feed=streams.connection_of),
     ReadLoopPatch(CLIENT, "Client.connect"),
+    Wrap(CLIENT, "Client.connect", streams.dialling),
+    Wrap(CLIENT, "Client.open", streams.opening),
+    Wrap(CLIENT, "Client.on_error", streams.breaking),
+    Wrap(CLIENT, "Client.on_close", streams.ending),
+    Wrap(CLIENT, "Client.close", streams.closing),
     Wrap(CLIENT, "Client.create_connection", wire.connecting),
     Wrap(CLIENT, "Client.send", wire.sending),
     Wrap(CLIENT, "Client.resolve", _resolving),
     Wrap(CLIENT, "Client.reject", _rejecting),
+    Wrap(BASE, "Exchange.throttle", wire.throttling),
+    Wrap(THROTTLER, "Throttler.__call__", wire.queueing),
     Wrap(FUTURE, "Future.race", _racing),
     Wrap(FUTURE, "Future.__await__", _awaiting),
 )

@@ -5,44 +5,93 @@ from __future__ import annotations
 import functools
 import inspect
 import json
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Any, Final
 
-from opentelemetry import context as otel_context
 from tickspan.instrumentation import Workbench
-from tickspan.trading import OrderCall, OrderOperation, Point, client_id_in, open_call, profile_of
+from tickspan.trading import (
+    OrderCall,
+    OrderOperation,
+    Point,
+    Segment,
+    client_id_in,
+    clocks_of,
+    limits_of,
+    open_call,
+    profile_of,
+    quiet,
+)
 
-from tickspan_ccxt.describe import exchange_of, venue_of
+from tickspan_ccxt.describe import LIBRARY, environment_of, exchange_of, venue_of
 
 _MAX_SEARCHED: Final = 4 * 1024
-_METHOD_AT, _HEADERS_AT, _BODY_AT = 1, 2, 3
-
-
-@contextmanager
-def without_http_instrumentation() -> Generator[None]:
-    """No span of an HTTP instrumentor, and no `traceparent` or baggage, on what a venue gets."""
-    key = otel_context._SUPPRESS_HTTP_INSTRUMENTATION_KEY  # noqa: SLF001 - it has no public name
-    token = otel_context.attach(otel_context.set_value(key, value=True))
-    try:
-        yield
-    finally:
-        otel_context.detach(token)
+_sent_ns: Final[ContextVar[int | None]] = ContextVar("tickspan_ccxt_sent", default=None)
+"""When this context has last handed a request to the transport."""
 
 
 def signing(original: Any, _owner: type, bench: Workbench) -> Any:
-    """P5, at the end of an exchange's `sign`."""
+    """P5, at the end of an exchange's `sign`, and how long it took."""
     guard = bench.guard("sign")
 
     @functools.wraps(original)
     def sign(*args: Any, **kwargs: Any) -> Any:
-        request = original(*args, **kwargs)
         call = open_call()
-        if call is not None and bench.is_active:
-            guard.own(call.mark, Point.SIGNED, default=None)
+        if call is None or not bench.is_active:
+            return original(*args, **kwargs)
+        started_ns = time.monotonic_ns()
+        request = original(*args, **kwargs)
+        guard.own(_signed, call, started_ns, default=None)
         return request
 
     return sign
+
+
+def _signed(call: OrderCall, started_ns: int) -> None:
+    call.mark(Point.SIGNED)
+    call.waited(Segment.SIGN, (time.monotonic_ns() - started_ns) / 1e9)
+
+
+def throttling(original: Any, bench: Workbench) -> Any:
+    """The blocking `throttle(cost)`, which sleeps; the other waits for its `Throttler`, see `queueing`."""
+    guard = bench.guard("throttle")
+
+    @functools.wraps(original)
+    def throttle(*args: Any, **kwargs: Any) -> Any:
+        call = open_call()
+        if call is None or not bench.is_active:
+            return original(*args, **kwargs)
+        started_ns = time.monotonic_ns()
+        result = original(*args, **kwargs)
+        guard.own(_throttled, call, started_ns, default=None)
+        return result
+
+    return throttle
+
+
+def queueing(original: Any, bench: Workbench) -> Any:
+    """`Throttler.__call__(cost)`: its future is done when the request may go, by REST or WebSocket."""
+    guard = bench.guard("Throttler")
+
+    @functools.wraps(original)
+    def queue(*args: Any, **kwargs: Any) -> Any:
+        started_ns = time.monotonic_ns()
+        future = original(*args, **kwargs)
+        call = open_call()
+        if call is not None and bench.is_active:
+
+            def done(_: Any) -> None:
+                guard.own(_throttled, call, started_ns, default=None)
+
+            future.add_done_callback(done)
+        return future
+
+    return queue
+
+
+def _throttled(call: OrderCall, started_ns: int) -> None:
+    call.waited(Segment.THROTTLE_WAIT, (time.monotonic_ns() - started_ns) / 1e9)
 
 
 def fetching(original: Any, _owner: type, bench: Workbench) -> Any:
@@ -50,6 +99,7 @@ def fetching(original: Any, _owner: type, bench: Workbench) -> Any:
     guard = bench.guard("fetch")
 
     def note(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        _sent_ns.set(time.monotonic_ns())
         call = open_call()
         if call is not None:
             guard.own(_handed_over, call, args, kwargs, default=None)
@@ -61,7 +111,7 @@ def fetching(original: Any, _owner: type, bench: Workbench) -> Any:
             if not bench.is_active:
                 return await original(*args, **kwargs)
             note(args, kwargs)
-            with without_http_instrumentation():
+            with quiet():
                 return await original(*args, **kwargs)
 
         return fetch_async
@@ -71,7 +121,7 @@ def fetching(original: Any, _owner: type, bench: Workbench) -> Any:
         if not bench.is_active:
             return original(*args, **kwargs)
         note(args, kwargs)
-        with without_http_instrumentation():
+        with quiet():
             return original(*args, **kwargs)
 
     return fetch
@@ -92,17 +142,64 @@ def _handed_over(call: OrderCall, args: tuple[Any, ...], kwargs: Mapping[str, An
 
 
 def answered(original: Any, _owner: type, bench: Workbench) -> Any:
-    """P7, at the start of `on_rest_response`."""
-    guard = bench.guard("on_rest_response")
+    """P7, at the start of `on_rest_response`; budgets and the venue's clock stand in the headers."""
+    guard, limits, clocks = bench.guard("on_rest_response"), limits_of(bench), clocks_of(bench)
+
+    def note(exchange: Any, status: int, headers: Mapping[str, str]) -> None:
+        received_ns = time.monotonic_ns()
+        call = open_call()
+        if call is not None:
+            call.mark(Point.ANSWERED, received_ns)
+        venue, environment = venue_of(exchange), environment_of(exchange)
+        limits.answered(venue, LIBRARY, environment, status, headers)
+        date, sent_ns = headers.get("Date"), _sent_ns.get()
+        if date is not None and sent_ns is not None:
+            clocks.date(venue, date, sent_ns, received_ns, library=LIBRARY, environment=environment)
 
     @functools.wraps(original)
-    def on_rest_response(*args: Any, **kwargs: Any) -> Any:
-        call = open_call()
-        if call is not None and bench.is_active:
-            guard.own(call.mark, Point.ANSWERED, default=None)
-        return original(*args, **kwargs)
+    def on_rest_response(
+        exchange: Any, code: Any, reason: Any, url: Any, method: Any, headers: Any, *rest: Any
+    ) -> Any:
+        if bench.is_active:
+            guard.own(note, exchange, code, headers, default=None)
+        return original(exchange, code, reason, url, method, headers, *rest)
 
     return on_rest_response
+
+
+def timing(original: Any, _owner: type, bench: Workbench) -> Any:
+    """`load_time_difference()`: ccxt's own measurement, milliseconds that we are ahead of the venue."""
+    guard, clocks = bench.guard("load_time_difference"), clocks_of(bench)
+
+    def note(exchange: Any, difference_ms: Any) -> None:
+        if isinstance(difference_ms, int | float):
+            clocks.offset(
+                venue_of(exchange),
+                "time_difference",
+                -difference_ms / 1e3,
+                library=LIBRARY,
+                environment=environment_of(exchange),
+            )
+
+    if inspect.iscoroutinefunction(original):
+
+        @functools.wraps(original)
+        async def load_async(exchange: Any, *args: Any, **kwargs: Any) -> Any:
+            difference_ms = await original(exchange, *args, **kwargs)
+            if bench.is_active:
+                guard.own(note, exchange, difference_ms, default=None)
+            return difference_ms
+
+        return load_async
+
+    @functools.wraps(original)
+    def load(exchange: Any, *args: Any, **kwargs: Any) -> Any:
+        difference_ms = original(exchange, *args, **kwargs)
+        if bench.is_active:
+            guard.own(note, exchange, difference_ms, default=None)
+        return difference_ms
+
+    return load
 
 
 def sending(original: Any, bench: Workbench) -> Any:
@@ -147,5 +244,5 @@ def connecting(original: Any, bench: Workbench) -> Any:
 
 
 async def _quietly(handshake: Any) -> Any:
-    with without_http_instrumentation():
+    with quiet():
         return await handshake

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
+from tickspan.testing.venue.fix import VENUE
+
 _WS_SPOT = "/ws/stream"  # ccxt.pro takes an address for the spot market's if "/stream" is in it
 _MARKET_TYPES = ["spot"]
+_ALPACA_STREAMS = {
+    "TradingStream": "/stream",
+    "StockDataStream": "/v2/iex",
+    "CryptoDataStream": "/v1beta3/crypto/us",
+}
 
 
 class Connect:
@@ -55,6 +64,83 @@ class Connect:
         exchange.exceptions = exchange.deep_extend(exchange.exceptions, spot)
         return exchange
 
+    @contextmanager
+    def python_binance(self) -> Generator[dict[str, Any]]:
+        """Point python-binance here while the context lasts; yields key and secret for its constructors.
+
+        Its clients, socket managers and threads take their addresses from constants of their classes when
+        they are made, and `Client()` calls at once: `with venue.connect.python_binance() as account:
+        client = Client(**account)`. Nothing is left that leads elsewhere; other markets are refused here.
+        """
+        holders = _python_binance_classes()
+        known = [
+            (holder, name, address)
+            for holder in holders
+            for name, address in vars(holder).items()
+            if name.endswith("_URL")
+        ]
+        for holder, name, address in known:
+            setattr(holder, name, self._python_binance_address(name, address))
+        try:
+            yield {"api_key": self.api_key, "api_secret": self.secret}
+        finally:
+            for holder, name, address in known:
+                setattr(holder, name, address)
+
+    def _python_binance_address(self, name: str, address: str) -> str:
+        """`address`, a template of an HTTP or WebSocket URL, at this venue; its path stays."""
+        parts = urlsplit(address)
+        here = self.ws_url if parts.scheme == "wss" else self.url
+        if name.startswith("STREAM_") or parts.path not in ("", "/"):
+            return here + parts.path
+        # Streams of other markets have no path of their own: the host's first label tells them apart.
+        return f"{here}/{parts.netloc.partition('.')[0]}{parts.path}"
+
+    def fix_settings(self, *, sender: str = "CLIENT", store: str | None = None, **more: object) -> str:
+        """Text for `quickfix.SessionSettings` of one initiator, to be written to a file.
+
+        `sender` is the client's CompID, `store` the folder of a `FileStoreFactory`. `more` are settings by
+        their names in QuickFIX (`HeartBtInt=5`), which take the place of these.
+        """
+        host, port = self.address
+        settings: dict[str, object] = {
+            "ConnectionType": "initiator",
+            "BeginString": "FIX.4.4",
+            "SenderCompID": sender,
+            "TargetCompID": VENUE,
+            "SocketConnectHost": host,
+            "SocketConnectPort": port,
+            "SocketNodelay": "Y",
+            "ReconnectInterval": 1,
+            "HeartBtInt": 30,
+            "StartTime": "00:00:00",
+            "EndTime": "00:00:00",
+            "UseDataDictionary": "N",
+            **({"FileStorePath": store} if store is not None else {}),
+            **more,
+        }
+        lines = (f"{name}={value}" for name, value in settings.items())
+        return "\n".join(("[DEFAULT]", "[SESSION]", *lines, ""))
+
+    @property
+    def ib_address(self) -> tuple[str, int]:
+        """Host and port of the TWS dialect: `IB().connect(*venue.connect.ib_address, clientId=1)`."""
+        return self.address
+
+    def alpaca(self, client: type) -> dict[str, Any]:
+        """Constructor arguments for a client class of alpaca-py or alpaca-trade-api: key, secret, address.
+
+        `TradingClient(**venue.connect.alpaca(TradingClient))`; so the streams, data and broker clients.
+        """
+        names = [base.__name__ for base in client.__mro__]
+        path = next((_ALPACA_STREAMS[name] for name in names if name in _ALPACA_STREAMS), None)
+        if client.__module__.startswith("alpaca_trade_api"):
+            keys = {"key_id": self.api_key, "secret_key": self.secret}
+            data = {"data_stream_url": self.url} if "Stream" in names else {}
+            return {**keys, "base_url": self.url, **data}
+        url = self.url if path is None else self.ws_url + path
+        return {"api_key": self.api_key, "secret_key": self.secret, "url_override": url}
+
     def _rewritten(self, urls: Mapping[str, Any]) -> dict[str, Any]:
         """`urls` with the address groups (live, test, demo) replaced, all else as it was."""
         groups = {name: group for name, group in urls.items() if name in ("api", "test", "demo")}
@@ -87,3 +173,12 @@ def _pro_urls() -> Mapping[str, Any]:
     import ccxt.pro  # optional, and 0.6 s that only its users pay
 
     return ccxt.pro.binance().urls
+
+
+def _python_binance_classes() -> tuple[type, ...]:
+    with warnings.catch_warnings():
+        # It asks for a class that websockets 14 and later only has to say that it is deprecated.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from binance.base_client import BaseClient  # optional, and 0.5 s that only its users pay
+        from binance.ws.streams import BinanceSocketManager
+    return BaseClient, BinanceSocketManager

@@ -8,10 +8,13 @@ from typing import Final, Protocol
 
 from aiohttp import web
 
+from tickspan.testing.venue.alpaca import AlpacaService
 from tickspan.testing.venue.binance import BinanceService
 from tickspan.testing.venue.credentials import Credentials
 from tickspan.testing.venue.exchange import Exchange
+from tickspan.testing.venue.fix import FixService
 from tickspan.testing.venue.truth import Witness
+from tickspan.testing.venue.tws import TwsService
 
 
 class WebService(Protocol):
@@ -38,8 +41,14 @@ class SocketService(Protocol):
         ...
 
 
-WEB: Final[dict[str, Callable[[Exchange, Credentials, Witness], WebService]]] = {"binance": BinanceService}
-SOCKET: Final[dict[str, Callable[[Exchange, Credentials, Witness], SocketService]]] = {}
+WEB: Final[dict[str, Callable[[Exchange, Credentials, Witness], WebService]]] = {
+    "binance": BinanceService,
+    "alpaca": AlpacaService,
+}
+SOCKET: Final[dict[str, Callable[[Exchange, Credentials, Witness], SocketService]]] = {
+    "fix": FixService,
+    "tws": TwsService,
+}
 
 
 def names() -> tuple[str, ...]:

@@ -89,6 +89,22 @@ class Exchange:
             asyncio.get_running_loop().call_soon(self._open, order, plan)
         return Accepted(self.desk.order(order.order_id), self.desk.executions_of(order.order_id), plan.fault)
 
+    async def amend(self, order: VenueOrder, quantity: Decimal, price: Decimal) -> Accepted:
+        """Change an open order in place and return when that is to be acknowledged. Raises RefusedError."""
+        prices = self.prices(order.symbol)
+        plan = self.script.plan_order()
+        if plan.fault is Fault.REJECT:
+            raise RefusedError(Reason.SCRIPTED)
+        touch = prices.best_bid[0], prices.best_ask[0]
+        amended = self.desk.amend(order.order_id, quantity, price, *touch, self.now_ms())
+        was_resting = self._resting.pop(order.order_id, None) is not None
+        if amended.is_maker:
+            self._resting[order.order_id] = plan
+        await asyncio.sleep(plan.ack_delay_s)
+        if was_resting and not amended.is_maker:
+            self._timers.after(plan.fill_delay_s, self._start_filling, amended, plan)
+        return Accepted(self.desk.order(order.order_id), self.desk.executions_of(order.order_id), plan.fault)
+
     def cancel(self, order: VenueOrder, client_id: str) -> VenueOrder:
         """Cancel an open order; `client_id` names the cancel itself. Raises RefusedError(NOT_OPEN)."""
         if not self.desk.is_open(order.order_id):
@@ -117,6 +133,15 @@ class Exchange:
                 for listen in tuple(self.tick_listeners):
                     listen(tick)
 
+    def fill(self, client_id: str) -> None:
+        """Begin to fill the order that rests under `client_id`. Raises LookupError when none does."""
+        for order_id, plan in self._resting.items():
+            if self.desk.order(order_id).client_id == client_id:
+                del self._resting[order_id]
+                self._start_filling(self.desk.order(order_id), plan)
+                return
+        raise LookupError(f"no order rests under the client id {client_id!r}")
+
     def _tick_and_repeat(self) -> None:
         for _ in range(self.behaviour.tick_burst):
             self.tick()
@@ -136,13 +161,17 @@ class Exchange:
             self._resting[order.order_id] = plan
 
     def _start_filling(self, order: VenueOrder, plan: OrderPlan) -> None:
-        quantities = _split(order.quantity, plan.partials, self._step(order))
+        if order.order_id in self._resting:
+            return  # changed in between: it waits for the market now
+        leaves = self.desk.order(order.order_id).leaves_quantity
+        quantities = _split(leaves, plan.partials, self._step(order))
         self._fill_next(order.order_id, quantities, plan.fill_gap_s)
 
     def _fill_next(self, order_id: int, quantities: tuple[Decimal, ...], gap_s: float) -> None:
         if not self.desk.is_open(order_id):
             return  # canceled in between
-        self._fill(order_id, quantities[0])
+        leaves = self.desk.order(order_id).leaves_quantity  # less than planned, if it was changed in between
+        self._fill(order_id, min(quantities[0], leaves) if quantities[1:] else leaves)
         if quantities[1:]:
             self._timers.after(gap_s, self._fill_next, order_id, quantities[1:], gap_s)
 

@@ -90,7 +90,7 @@ class VenueOrder:
     status: Status
     created_ms: int
     updated_ms: int
-    via: str  # rest or ws_api
+    via: str  # rest, ws_api or contracts
     replaces: int | None  # order id of the one that this order took the place of
     working_price: Decimal  # what it fills at: the market when it arrived, or the limit it rests at
     is_maker: bool  # whether it rests in the book first
@@ -277,6 +277,39 @@ class Desk:
         filled_quote = order.filled_quote + cost
         order = replace(order, filled_quantity=filled, filled_quote=filled_quote, status=status)
         return self._store(order, now_ms), execution
+
+    def amend(
+        self,
+        order_id: int,
+        quantity: Decimal,
+        price: Decimal,
+        best_bid: Decimal,
+        best_ask: Decimal,
+        now_ms: int,
+    ) -> VenueOrder:
+        """Give an open order another quantity and limit; it stays the same order. Raises RefusedError."""
+        order = self._orders[order_id]
+        if not order.status.is_open:
+            raise RefusedError(Reason.NOT_OPEN)
+        market = self.market(order.symbol)
+        touch = best_ask if order.side is Side.BUY else best_bid
+        is_marketable = not price or (price >= touch if order.side is Side.BUY else price <= touch)
+        amended = replace(
+            order,
+            quantity=quantity,
+            price=price,
+            working_price=touch if is_marketable else price,
+            is_maker=not is_marketable,
+        )
+        _check_filters(market, price, quantity, amended.working_price)
+        if quantity <= order.filled_quantity:
+            raise RefusedError(Reason.LOT_SIZE)
+        asset, amount = _held(market, amended, amended.leaves_quantity)
+        _, freed = _held(market, order, order.leaves_quantity)
+        if self._balance(asset).free + freed < amount:
+            raise RefusedError(Reason.FUNDS)
+        self._move(asset, free=freed - amount, locked=amount - freed)
+        return self._store(amended, now_ms)
 
     def end(self, order_id: int, status: Status, now_ms: int) -> VenueOrder:
         """Cancel or expire an open order and give back what it held. Raises RefusedError(NOT_OPEN)."""

@@ -169,21 +169,21 @@ class Prices:
 
     def _past(self, opened: Candle, interval_ms: int) -> list[Candle]:
         """Candles that never were, oldest first, which lead to the open of `opened`."""
-        random = Random(f"{self._seed}/{self.market.id}/{interval_ms}")  # noqa: S311 (a walk, no secret)
+        walk = Random(f"{self._seed}/{self.market.id}/{interval_ms}")  # noqa: S311 (a walk, no secret)
         candles: list[Candle] = []
         close, last_id = opened.open, opened.first_trade_id - 1
         for back in range(1, _PAST_CANDLES + 1):
             lead = float((self.market.start_price - close) / self.market.start_price) * _PULL
-            step = Decimal(random.gauss(lead, _VOLATILITY)) * self.market.start_price
+            step = Decimal(walk.gauss(lead, _VOLATILITY)) * self.market.start_price
             start = max((close + step).quantize(self._tick_size), self._tick_size)
             low, high = sorted((start, close))
-            volume = self._quantity_worth(random.randrange(1_000, 1_000_000))
+            volume = self._quantity_worth(walk.randrange(1_000, 1_000_000))
             candles.append(
                 Candle(
                     opened.open_ms - back * interval_ms,
                     start,
-                    high + self._tick_size * random.randrange(3),
-                    max(low - self._tick_size * random.randrange(3), self._tick_size),
+                    high + self._tick_size * walk.randrange(3),
+                    max(low - self._tick_size * walk.randrange(3), self._tick_size),
                     close,
                     volume,
                     volume * (low + high) / 2,

@@ -126,6 +126,13 @@ class VenueSimulator:
         """Let the market `symbol` (`BTCUSDT`), or each, take one step now, besides its own pace."""
         self._call(lambda: self._exchange.tick(symbol))
 
+    def fill(self, client_id: str) -> None:
+        """Let the market come to the order that rests under `client_id`: it fills as its script says.
+
+        Raises LookupError when no such order rests.
+        """
+        self._call(lambda: self._exchange.fill(client_id))
+
     def _call(self, action: Callable[[], _Result]) -> _Result:
         """Run `action` on the venue's loop and return what it returns."""
         assert self._loop is not None, "the venue is not running: use it as a context manager"

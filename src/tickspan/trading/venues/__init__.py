@@ -1,6 +1,23 @@
-"""What is particular to a venue: where it carries ids and why it refuses, one module per venue."""
+"""What is particular to a venue: hosts, routes, ids, budgets, reasons, one module per venue."""
 
-from tickspan.trading.venues.known import profile_of
-from tickspan.trading.venues.profile import VenueProfile, client_id_in, reject_of_code
+from tickspan.trading.venues.known import profile_of, profile_of_host, profiles
+from tickspan.trading.venues.profile import (
+    LimitField,
+    OrderRoute,
+    RateHeader,
+    VenueProfile,
+    client_id_in,
+    reject_of_code,
+)
 
-__all__ = ["VenueProfile", "client_id_in", "profile_of", "reject_of_code"]
+__all__ = [
+    "LimitField",
+    "OrderRoute",
+    "RateHeader",
+    "VenueProfile",
+    "client_id_in",
+    "profile_of",
+    "profile_of_host",
+    "profiles",
+    "reject_of_code",
+]

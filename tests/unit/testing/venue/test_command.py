@@ -1,5 +1,6 @@
 import pytest
 
+from tickspan.testing.venue import dialects
 from tickspan.testing.venue.command import main
 
 
@@ -17,7 +18,7 @@ from tickspan.testing.venue.command import main
             ["--rate", "mute=2"],
             "Behaviour.rates: expected chances from 0 to 1; got {<Fault.MUTE: 'mute'>: 2.0}",
         ),
-        (["--dialect", "gopher"], "dialect: expected one of binance; got 'gopher'"),
+        (["--dialect", "gopher"], f"dialect: expected one of {', '.join(dialects.names())}; got 'gopher'"),
     ],
 )
 def test_a_wrong_flag_is_one_clear_line_and_status_2(

@@ -26,7 +26,7 @@ from tickspan_spool.sender import (
     open_channel,
 )
 from tickspan_spool.spool import Spool, SpoolPlan
-from tickspan_spool.taps import Finding, Taps
+from tickspan_spool.taps import Finding, Taps, installed
 
 from . import semconv as names
 from .age import oldest_age_s
@@ -128,7 +128,7 @@ class Agent:
         self._started_unix_ns = time.time_ns()
         self._credentials = Credentials(environ)
         self._outboxes = Outboxes(self._open_box)
-        self._taps = TapRunner(Taps(clock=clock), self._tell_finding, clock)
+        self._taps = TapRunner(Taps(installed(places.directory), clock), self._tell_finding, clock)
         self._crew = Crew(self._credentials, self._open_delivery)
         self._household = Household(
             places, self._crew, self._outboxes, self._taps, adopts_all=options.adopts_all

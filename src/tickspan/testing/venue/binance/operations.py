@@ -61,7 +61,7 @@ class Call:
     exchange: Exchange
     budget: Budget
     parameters: Parameters
-    via: str  # rest or ws_api
+    via: str  # rest, ws_api or contracts
 
 
 Run = Callable[[Call], object]  # may return an awaitable; raises BinanceError or RefusedError
@@ -143,11 +143,12 @@ def _account(call: Call) -> object:
     return messages.account(exchange.desk.balances, exchange.behaviour.fee_rate, exchange.now_ms())
 
 
-async def _place(call: Call) -> object:
+async def place(call: Call) -> messages.Json:
+    """Place an order; the answer comes when its acknowledgement is due."""
     return await _place_order(call, _new_order(call))
 
 
-async def _place_order(call: Call, new: NewOrder) -> object:
+async def _place_order(call: Call, new: NewOrder) -> messages.Json:
     accepted = await call.exchange.place(new)
     if accepted.fault is Fault.ACCEPT_THEN_504:
         raise BinanceError(*UNKNOWN_OUTCOME)
@@ -165,11 +166,12 @@ def _test_order(call: Call) -> object:
     return {}
 
 
-def _cancel(call: Call) -> object:
-    return _cancel_order(call, _find(call, "orderId", "origClientOrderId", Reason.NOT_OPEN))
+def cancel(call: Call) -> messages.Json:
+    """Cancel an open order."""
+    return _cancel_order(call, find_order(call, "orderId", "origClientOrderId", Reason.NOT_OPEN))
 
 
-def _cancel_order(call: Call, order: VenueOrder, client_id_name: str = "newClientOrderId") -> object:
+def _cancel_order(call: Call, order: VenueOrder, client_id_name: str = "newClientOrderId") -> messages.Json:
     client_id = call.parameters.text(client_id_name) or f"cancel{order.order_id:016d}"
     return messages.cancel_answer(call.exchange.cancel(order, client_id), client_id)
 
@@ -208,7 +210,7 @@ async def _cancel_replace(call: Call) -> object:
 def _try_cancel(call: Call) -> tuple[object, VenueOrder | None]:
     """What the cancel answers, and the order it ended, if it did."""
     try:
-        order = _find(call, "cancelOrderId", "cancelOrigClientOrderId", Reason.NOT_OPEN)
+        order = find_order(call, "cancelOrderId", "cancelOrigClientOrderId", Reason.NOT_OPEN)
         return _cancel_order(call, order, "cancelNewClientOrderId"), order
     except RefusedError as refused:
         return refusal(refused.reason).body(), None
@@ -229,16 +231,19 @@ def _half_failed(
     return BinanceError(400, -2022, "Order cancel-replace failed.", data=data)
 
 
-def _order_status(call: Call) -> object:
-    return messages.order_row(_find(call, "orderId", "origClientOrderId", Reason.UNKNOWN_ORDER))
+def order_status(call: Call) -> messages.Json:
+    """One order, open or not."""
+    return messages.order_row(find_order(call, "orderId", "origClientOrderId", Reason.UNKNOWN_ORDER))
 
 
-def _open_orders(call: Call) -> object:
+def open_orders(call: Call) -> list[messages.Json]:
+    """What can still fill."""
     symbol = call.parameters.text("symbol") or None
     return [messages.order_row(order) for order in call.exchange.desk.open_orders(symbol)]
 
 
-def _all_orders(call: Call) -> object:
+def all_orders(call: Call) -> list[messages.Json]:
+    """Orders of a symbol, oldest first."""
     symbol, since = call.parameters.required("symbol"), call.parameters.whole("startTime") or 0
     first = call.parameters.whole("orderId") or 0
     orders = [
@@ -249,7 +254,8 @@ def _all_orders(call: Call) -> object:
     return [messages.order_row(order) for order in _last(call, orders)]
 
 
-def _my_trades(call: Call) -> object:
+def my_trades(call: Call) -> list[messages.Json]:
+    """The account's fills, oldest first."""
     parameters = call.parameters
     symbol, since = parameters.required("symbol"), parameters.whole("startTime") or 0
     order_id, first = parameters.whole("orderId"), parameters.whole("fromId") or 0
@@ -303,7 +309,8 @@ def _time_in_force(parameters: Parameters, kind: str) -> str:
     )
 
 
-def _find(call: Call, id_name: str, client_id_name: str, reason: Reason) -> VenueOrder:
+def find_order(call: Call, id_name: str, client_id_name: str, reason: Reason) -> VenueOrder:
+    """The order that the parameters name; `reason` is why an unknown one is refused."""
     parameters = call.parameters
     order_id, client_id = parameters.whole(id_name), parameters.text(client_id_name) or None
     if order_id is None and client_id is None:
@@ -362,15 +369,15 @@ OPERATIONS: Mapping[str, Operation] = {
     "ticker.price": Operation(_ticker(lambda prices, _: messages.price_ticker(prices)), weight=2),
     "ticker.book": Operation(_ticker(lambda prices, _: messages.book_ticker(prices)), weight=2),
     "account.status": _account_status,
-    "order.place": Operation(_place, _SIGNED, orders=1),
+    "order.place": Operation(place, _SIGNED, orders=1),
     "order.test": Operation(_test_order, _SIGNED),
-    "order.cancel": Operation(_cancel, _SIGNED),
+    "order.cancel": Operation(cancel, _SIGNED),
     "order.cancelReplace": Operation(_cancel_replace, _SIGNED, orders=1),
-    "order.status": Operation(_order_status, _SIGNED, weight=4),
-    "openOrders.status": Operation(_open_orders, _SIGNED, weight=6),
+    "order.status": Operation(order_status, _SIGNED, weight=4),
+    "openOrders.status": Operation(open_orders, _SIGNED, weight=6),
     "openOrders.cancelAll": Operation(_cancel_all, _SIGNED),
-    "allOrders": Operation(_all_orders, _SIGNED, weight=20),
-    "myTrades": Operation(_my_trades, _SIGNED, weight=20),
+    "allOrders": Operation(all_orders, _SIGNED, weight=20),
+    "myTrades": Operation(my_trades, _SIGNED, weight=20),
 }
 
 ROUTES: Mapping[tuple[str, str], str] = {

@@ -1,20 +1,21 @@
-"""The Binance-spot dialect of a simulated venue: REST, streams and WebSocket API on one port."""
+"""The Binance dialect of a simulated venue: REST, streams and WebSocket API on one port."""
 
 from __future__ import annotations
 
 import itertools
 import json
+from email.utils import formatdate
 from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from tickspan.testing.venue.binance import messages
+from tickspan.testing.venue.binance import contracts, messages
 from tickspan.testing.venue.binance.errors import (
     BinanceError,
     ConnectionBrokenError,
 )
 from tickspan.testing.venue.binance.gate import Gate
-from tickspan.testing.venue.binance.operations import OPERATIONS, ROUTES, Security
+from tickspan.testing.venue.binance.operations import OPERATIONS, ROUTES, Operation, Security
 from tickspan.testing.venue.binance.parameters import Parameters
 from tickspan.testing.venue.binance.sessions import ApiSession, StreamSession
 from tickspan.testing.venue.binance.signing import (
@@ -56,13 +57,13 @@ class BinanceService:
         try:
             result = await self._answer_rest(request, query, body)
         except BinanceError as error:
-            headers = {**self._usage_headers(), **error.headers}
+            headers = {**self._headers(), **error.headers}
             return web.json_response(error.body(), status=error.status, headers=headers)
         except ConnectionBrokenError:
             if request.transport is not None:
                 request.transport.abort()
             return web.Response(status=500)
-        return web.json_response(result, headers=self._usage_headers())
+        return web.json_response(result, headers=self._headers())
 
     def disconnect(self) -> None:
         """Cut every WebSocket."""
@@ -71,25 +72,39 @@ class BinanceService:
 
     async def _answer_rest(self, request: web.BaseRequest, query: str, body: str) -> object:
         path = request.path
+        parameters = Parameters(dict(parse_qsl(f"{query}&{body}", keep_blank_values=True)))
+        elsewhere = contracts.find(request.method, path)
+        if elsewhere is not None:
+            via = contracts.VIA if elsewhere.is_contract else "rest"
+            return await self._run(elsewhere.operation, request, parameters, query, body, via)
         if path == "/sapi/v1/capital/config/getall":
             return messages.coins(self._exchange.behaviour.markets(), self._exchange.desk.balances)
         if path.startswith("/sapi/"):
             return []
         if path in _EMPTY_FUTURES:
             return {"symbols": []}
-        parameters = Parameters(dict(parse_qsl(f"{query}&{body}", keep_blank_values=True)))
-        if path == "/api/v3/userDataStream":
+        if path == "/api/v3/userDataStream" or contracts.is_listen_key(path):
             return self._answer_listen_key(request, parameters)
         name = ROUTES.get((request.method, path.removeprefix("/api/v3/")))
         if name is None:
             raise self._gate.unsupported(request.method, path)
-        operation = OPERATIONS[name]
+        return await self._run(OPERATIONS[name], request, parameters, query, body, "rest")
+
+    async def _run(
+        self,
+        operation: Operation,
+        request: web.BaseRequest,
+        parameters: Parameters,
+        query: str,
+        body: str,
+        via: str,
+    ) -> object:
         self._gate.charge(operation)
         if operation.security is Security.SIGNED:
             check_key(self._gate.credentials, request.headers.get("X-MBX-APIKEY", ""))
             check_signature(self._gate.credentials, *split_signature(query, body))
             check_time(parameters, self._exchange.now_ms())
-        return await self._gate.run(operation, parameters, "rest")
+        return await self._gate.run(operation, parameters, via)
 
     def _answer_listen_key(self, request: web.BaseRequest, parameters: Parameters) -> object:
         check_key(self._gate.credentials, request.headers.get("X-MBX-APIKEY", ""))
@@ -97,7 +112,8 @@ class BinanceService:
             key = f"listen{next(self._key_numbers):058d}"
             self._listen_keys.add(key)
             return {"listenKey": key}
-        key = parameters.required("listenKey")
+        # Spot's clients name the key; an account of contracts has only one.
+        key = parameters.text("listenKey") or next(iter(self._listen_keys), "")
         if key not in self._listen_keys:
             raise BinanceError(400, -1125, "This listenKey does not exist.")
         if request.method == "DELETE":
@@ -105,7 +121,7 @@ class BinanceService:
         return {}
 
     async def _answer_upgrade(self, request: web.BaseRequest, query: str) -> web.StreamResponse:
-        path = request.path
+        path, is_contract = contracts.stream_path(request.path, query)
         if path == "/ws-api/v3":
             api_session = ApiSession(self._gate)
             self._api_sessions.add(api_session)
@@ -122,6 +138,7 @@ class BinanceService:
             self._gate, [name for name in names.split("/") if name], is_combined=is_combined
         )
         session.is_private = any(name in self._listen_keys for name in session.names)
+        session.is_contract = is_contract
         self._stream_sessions.add(session)
         try:
             return await session.connection.serve(request, session.receive)
@@ -139,16 +156,26 @@ class BinanceService:
                     session.send(name, rendered[name])
 
     def _on_report(self, report: Report) -> None:
-        for event in (messages.execution_report(report), messages.account_position(report)):
-            for api_session in self._api_sessions:
+        is_contract = report.order.via == contracts.VIA
+        for event in _events(report, is_contract=is_contract):
+            for api_session in () if is_contract else self._api_sessions:
                 api_session.send_event(event)
             for session in self._stream_sessions:
-                if session.is_private:
+                if session.is_private and session.is_contract == is_contract:
                     session.connection.send_json(event)
 
-    def _usage_headers(self) -> dict[str, str]:
+    def _headers(self) -> dict[str, str]:
+        """What is used of the limits, and the venue's own time."""
         used = {limit.header: str(self._gate.budget.used(limit)) for limit in self._gate.budget.limits}
-        return {**used, "X-MBX-USED-WEIGHT": used["X-MBX-USED-WEIGHT-1M"]}
+        date = formatdate(self._exchange.now_ms() / 1_000, usegmt=True)
+        return {**used, "X-MBX-USED-WEIGHT": used["X-MBX-USED-WEIGHT-1M"], "Date": date}
+
+
+def _events(report: Report, *, is_contract: bool) -> tuple[messages.Json, messages.Json]:
+    """What the account's owner is told: of the order, then of the balances."""
+    if is_contract:
+        return contracts.order_trade_update(report), contracts.account_update(report)
+    return messages.execution_report(report), messages.account_position(report)
 
 
 def _witnessed(request: web.BaseRequest, query: str, body: str, now_ms: int) -> Request:

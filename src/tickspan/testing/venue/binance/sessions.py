@@ -7,7 +7,6 @@ import json
 from collections.abc import Mapping
 
 from tickspan.testing.venue.binance import messages
-from tickspan.testing.venue.binance.connections import Connection
 from tickspan.testing.venue.binance.errors import BinanceError, ConnectionBrokenError
 from tickspan.testing.venue.binance.gate import Gate
 from tickspan.testing.venue.binance.operations import OPERATIONS, Security
@@ -19,6 +18,7 @@ from tickspan.testing.venue.binance.signing import (
     message_payload,
 )
 from tickspan.testing.venue.binance.streams import Stream, parse_stream
+from tickspan.testing.venue.connections import Connection
 from tickspan.testing.venue.truth import Request, Unimplemented
 
 
@@ -30,6 +30,7 @@ class StreamSession:
         self.names = names
         self.streams: dict[str, Stream] = {}
         self.is_private = False
+        self.is_contract = False
         self._gate = gate
         self._is_combined = is_combined
         self._subscribe([name for name in names if "@" in name])

@@ -11,19 +11,28 @@ from aiohttp import WSMsgType, web
 _LONGEST_QUEUE = 10_000
 _PING_S = 20.0
 
-Receive = Callable[[str], None]
-
 
 class Connection:
-    """Serves one WebSocket until either side ends it. Lives on the venue's loop."""
+    """Serves one WebSocket until either side ends it. Lives on the venue's loop.
+
+    A `str` travels as a text frame, `bytes` as a binary one, both ways.
+    """
 
     def __init__(self) -> None:
         self._socket = web.WebSocketResponse(heartbeat=_PING_S, compress=False)
-        self._outgoing: asyncio.Queue[str] = asyncio.Queue(_LONGEST_QUEUE)
+        self._outgoing: asyncio.Queue[str | bytes] = asyncio.Queue(_LONGEST_QUEUE)
         self._transport: asyncio.BaseTransport | None = None
 
-    async def serve(self, request: web.BaseRequest, receive: Receive) -> web.StreamResponse:
-        """Shake hands, then hand each text message to `receive` until the connection ends."""
+    async def serve(
+        self,
+        request: web.BaseRequest,
+        receive: Callable[[str], None],
+        receive_bytes: Callable[[bytes], None] | None = None,
+    ) -> web.StreamResponse:
+        """Shake hands, then hand each message to `receive` until the connection ends.
+
+        Binary messages go to `receive_bytes`, and nowhere without one.
+        """
         await self._socket.prepare(request)
         self._transport = request.transport
         writer = asyncio.ensure_future(self._write())
@@ -31,16 +40,18 @@ class Connection:
             async for message in self._socket:
                 if message.type is WSMsgType.TEXT:
                     receive(message.data)
+                elif message.type is WSMsgType.BINARY and receive_bytes is not None:
+                    receive_bytes(message.data)
         except ConnectionError:
             pass  # cut while it answered a ping or a closing handshake: it ends either way
         finally:
             writer.cancel()
         return self._socket
 
-    def send(self, text: str) -> None:
+    def send(self, message: str | bytes) -> None:
         """Queue one message. A reader that leaves the queue full loses its connection."""
         try:
-            self._outgoing.put_nowait(text)
+            self._outgoing.put_nowait(message)
         except asyncio.QueueFull:
             self.abort()
 
@@ -55,8 +66,11 @@ class Connection:
 
     async def _write(self) -> None:
         while True:
-            text = await self._outgoing.get()
+            message = await self._outgoing.get()
             try:
-                await self._socket.send_str(text)
+                if isinstance(message, bytes):
+                    await self._socket.send_bytes(message)
+                else:
+                    await self._socket.send_str(message)
             except ConnectionError:
                 return

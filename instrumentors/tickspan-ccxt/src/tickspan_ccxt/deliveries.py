@@ -1,4 +1,4 @@
-"""ccxt.pro's feeds: which message woke which consumer, and the newest tick of each exchange object."""
+"""ccxt.pro's deliveries: which message woke which consumer, and the newest tick of each exchange object."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ from tickspan.trading import (
     orders_of,
     set_current_tick,
 )
+from tickspan.trading.messages import Heard
 
 from tickspan_ccxt.describe import exchange_of, venue_of
-from tickspan_ccxt.read import topic
+from tickspan_ccxt.read import Topic, topic
+from tickspan_ccxt.streams import Streams, streams_of
 
 # Attributes of ccxt's futures, which are of a plain Python class with a `__dict__`; the names are ours alone.
 _TICK: Final = "_tickspan_tick"
@@ -34,21 +36,22 @@ _PLAIN: Final = (dict, list)
 """What the answer to a query of orders is; a stream of them is one of ccxt's own caches."""
 
 
-def feeds_of(bench: Workbench) -> Feeds:
-    """The feeds that all rows of one instrumentor share."""
-    known = _feeds.get(bench)
+def deliveries_of(bench: Workbench) -> Deliveries:
+    """The deliveries that all rows of one instrumentor share."""
+    known = _deliveries.get(bench)
     if known is None:
-        known = _feeds[bench] = Feeds(orders_of(bench))
+        known = _deliveries[bench] = Deliveries(orders_of(bench), streams_of(bench))
         # A blocking program has one context: what was its tick would outlive us there.
         bench.on_undo(lambda: set_current_tick(None))
     return known
 
 
-class Feeds:
-    """What one instrumentor knows of all feeds; exchanges are held weakly."""
+class Deliveries:
+    """What one instrumentor knows of all consumers; exchanges are held weakly."""
 
-    def __init__(self, orders: Orders) -> None:
+    def __init__(self, orders: Orders, streams: Streams) -> None:
         self._orders = orders
+        self._streams = streams
         self._recent: weakref.WeakKeyDictionary[Any, RecentTicks] = weakref.WeakKeyDictionary()
 
     def recent(self, exchange: Any) -> RecentTicks | None:
@@ -62,21 +65,35 @@ class Feeds:
             setattr(future, _CALL, call)
 
     def resolved(self, client: Any, result: Any, message_hash: Any) -> None:
-        """P2: a handler has decoded the message for whom waits for `message_hash`."""
+        """P2: a handler has decoded the message, for whom waits for `message_hash` or for nobody."""
         message, future = open_message(), client.futures.get(message_hash)
-        if message is None or future is None:
+        if message is None:
             return
         call: OrderCall | None = getattr(future, _CALL, None)
         if call is not None:
             _answered(message, call)
             return
+        told = topic(result)
+        if told is None:
+            return
+        if told.kind is TickKind.ORDER and type(result) in _PLAIN:
+            message.is_asked = True
+            return
+        stream = (told.channel, told.instrument)
+        heard = message.streams.get(stream)
+        if heard is None:
+            heard = message.streams[stream] = Heard(told.venue_time_ns)
+        if future is None or future.done():
+            return
+        heard.is_awaited = True
         exchange = exchange_of(client)
-        tick = self._tick(message, exchange, result) if exchange is not None else None
-        if tick is not None:
-            setattr(future, _TICK, tick)
+        if exchange is not None:
+            setattr(future, _TICK, self._tick(message, client, exchange, told))
 
-    def rejected(self, client: Any, message_hash: Any) -> None:
+    def rejected(self, client: Any, error: Any, message_hash: Any) -> None:
         """The message is an error for whom waits for `message_hash`."""
+        if type(error).__name__ == "ChecksumError":
+            self._streams.of(client, "order_book", None).checksum_failed()
         message, future = open_message(), client.futures.get(message_hash)
         call: OrderCall | None = getattr(future, _CALL, None)
         if message is not None and call is not None:
@@ -93,6 +110,8 @@ class Feeds:
             return
         if tick.delivered_ns is None:
             tick.delivered_ns = self._orders.clock.monotonic_ns()
+            if tick.feed is not None:
+                tick.feed.delivered(tick.delivered_ns - tick.received_ns)
         set_current_tick(tick)
 
     def polled(self, exchange: Any, result: Any) -> None:
@@ -110,13 +129,7 @@ class Feeds:
         age_ns = self._orders.clock.monotonic_ns() - current.received_ns
         return age_ns > self._orders.settings.max_tick_age_s * 1e9
 
-    def _tick(self, message: Message, exchange: Any, result: Any) -> TickRef | None:
-        told = topic(result)
-        if told is None:
-            return None
-        if told.kind is TickKind.ORDER and type(result) in _PLAIN:
-            message.is_asked = True
-            return None
+    def _tick(self, message: Message, client: Any, exchange: Any, told: Topic) -> TickRef:
         known = message.ticks.get(told.instrument)
         if known is not None:
             return known
@@ -127,6 +140,7 @@ class Feeds:
             channel=told.channel,
             kind=told.kind,
             venue_time_ns=told.venue_time_ns,
+            feed=self._streams.of(client, told.channel, told.instrument),
         )
         recent = self._recent.get(exchange)
         if recent is None:
@@ -149,4 +163,4 @@ def _tick_of(future: Any) -> TickRef | None:
     return next((tick for tick in won if tick is not None), None)
 
 
-_feeds: Final[weakref.WeakKeyDictionary[Workbench, Feeds]] = weakref.WeakKeyDictionary()
+_deliveries: Final[weakref.WeakKeyDictionary[Workbench, Deliveries]] = weakref.WeakKeyDictionary()

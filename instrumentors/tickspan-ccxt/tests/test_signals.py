@@ -1,0 +1,208 @@
+"""What costs money and no exception tells: waits, budgets, clocks, streams that are torn, mute or behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator
+from typing import Any
+
+import ccxt
+import ccxt.pro
+import pytest
+from tickspan import trading
+from tickspan.testing.capture import Capture
+from tickspan.testing.venue import Fault, VenueSimulator
+from tickspan_ccxt import CcxtInstrumentor
+
+pytestmark = pytest.mark.integration
+
+SYMBOL = "BTC/USDT"
+
+
+@pytest.fixture
+def heard(telemetry: Capture) -> Generator[Capture]:
+    """ccxt instrumented with events, and a short patience."""
+    CcxtInstrumentor().instrument(
+        tracer_provider=telemetry.tracer_provider,
+        meter_provider=telemetry.meter_provider,
+        logger_provider=telemetry.logger_provider,
+        settings={
+            "lifecycle_delay_s": 3600,
+            "environment": "simulated",
+            "feed_stale_s": 0.5,
+            "throttle_warn_s": 0.1,
+        },
+    )
+    yield telemetry
+    trading.shutdown()
+    CcxtInstrumentor().uninstrument()
+
+
+def value(told: Capture, metric: str, **attributes: Any) -> float:
+    """The sum of a metric's points with these attributes."""
+    wanted = {f"trading.{name.replace('__', '.')}": value for name, value in attributes.items()}
+    points = told.points(metric)
+    return sum(point.value for point in points if wanted.items() <= dict(point.attributes).items())
+
+
+async def until(holds: Callable[[], Any], seconds: float = 5.0) -> None:
+    """Wait for something to be so."""
+    async with asyncio.timeout(seconds):
+        while not holds():  # noqa: ASYNC110 - what is awaited is told by our own watch, in another thread
+            await asyncio.sleep(0.01)
+
+
+def watched(venue: VenueSimulator, body: Callable[[Any], Any], **config: Any) -> None:
+    """Run `body(exchange)` on a ccxt.pro exchange."""
+
+    async def main() -> None:
+        settings: Any = {"enableRateLimit": False, **config}
+        exchange = venue.connect.ccxt(ccxt.pro.binance(settings))
+        try:
+            await body(exchange)
+        finally:
+            await exchange.close()
+
+    asyncio.run(main())
+
+
+def test_the_time_in_the_clients_own_throttle_is_a_segment_of_the_order_and_told_when_long(
+    heard: Capture, make_venue: Any
+) -> None:
+    exchange = make_venue().connect.ccxt(ccxt.binance({"enableRateLimit": False}))
+    exchange.load_markets()
+    exchange.enableRateLimit, exchange.rateLimit = True, 2_000  # milliseconds for one unit of weight
+    exchange.create_order(SYMBOL, "limit", "buy", 0.01, 50_000)
+    (submit,) = [span for span in heard.spans() if span.name.startswith("trading.order.submit")]
+    assert submit.attributes["trading.latency.throttle_wait"] >= 0.1
+    (event,) = heard.events("trading.order.throttled")
+    assert (event.severity, event.span_id) == ("WARN", submit.span_id)
+    segments = {p.attributes["trading.segment"] for p in heard.points("trading.order.segment.duration")}
+    assert segments == {"throttle_wait", "sign"}
+
+
+def test_the_asynchronous_throttle_is_measured_too(heard: Capture, make_venue: Any) -> None:
+    async def trade(exchange: Any) -> None:
+        await exchange.load_markets()
+        await asyncio.gather(*(exchange.create_order(SYMBOL, "limit", "buy", 0.01, 50_000) for _ in range(3)))
+
+    watched(make_venue(), trade, enableRateLimit=True, rateLimit=200)
+    submits = [span for span in heard.spans() if span.name.startswith("trading.order.submit")]
+    waits = sorted(span.attributes["trading.latency.throttle_wait"] for span in submits)
+    assert waits[-1] >= 0.1
+
+
+def test_budgets_and_clock_come_from_every_answer(heard: Capture, make_venue: Any) -> None:
+    exchange = make_venue(clock_skew_s=-3).connect.ccxt(ccxt.binance({"enableRateLimit": False}))
+    exchange.fetch_ticker(SYMBOL)
+    exchange.load_time_difference()
+    used = {point.attributes["trading.rate_limit.name"] for point in heard.points("trading.rate_limit.used")}
+    offsets = {
+        point.attributes["trading.clock.source"]: point.value
+        for point in heard.points("trading.clock.offset")
+    }
+    assert used == {"request_weight", "orders"}
+    assert offsets["time_difference"] == pytest.approx(-3, abs=0.5)
+    assert [event.severity for event in heard.events("trading.clock.skew")][:1] == ["WARN"]
+
+
+def test_a_refusal_for_too_many_requests_is_a_hit_and_an_event(heard: Capture, make_venue: Any) -> None:
+    venue = make_venue()
+    exchange = venue.connect.ccxt(ccxt.binance({"enableRateLimit": False}))
+    exchange.load_markets()
+    venue.next(Fault.RATE_LIMIT_429)
+    with pytest.raises(ccxt.DDoSProtection):
+        exchange.fetch_ticker(SYMBOL)
+    assert value(heard, "trading.rate_limit.hits") == 1
+    assert [event.name for event in heard.events("trading.rate_limit.exhausted")] == [
+        "trading.rate_limit.exhausted"
+    ]
+
+
+def test_messages_are_counted_by_stream_and_connections_are_told(heard: Capture, make_venue: Any) -> None:
+    async def watch(exchange: Any) -> None:
+        for _ in range(3):
+            await exchange.watch_ticker(SYMBOL)
+
+    watched(make_venue(), watch)
+    assert value(heard, "trading.feed.messages", feed__channel="ticker") >= 3
+    assert value(heard, "trading.feed.bytes", feed__channel="ticker") > 300
+    (connect,) = [span for span in heard.spans() if span.name == "trading.stream.connect"]
+    assert (connect.kind, connect.status) == ("client", "unset")
+
+
+def test_updates_that_come_while_nobody_waits_are_conflated(heard: Capture, make_venue: Any) -> None:
+    venue = make_venue(tick_interval_s=0.01)
+
+    async def watch(exchange: Any) -> None:
+        await exchange.watch_ticker(SYMBOL)
+        await asyncio.sleep(0.3)  # busy elsewhere
+        await exchange.watch_ticker(SYMBOL)
+
+    watched(venue, watch)
+    assert value(heard, "trading.feed.conflated", feed__channel="ticker") >= 5
+
+
+def test_a_jump_in_the_venues_numbers_is_a_gap(heard: Capture, make_venue: Any) -> None:
+    venue = make_venue(tick_interval_s=0.02)
+
+    async def watch(exchange: Any) -> None:
+        for _ in range(3):
+            await exchange.watch_trades(SYMBOL)
+        venue.next(Fault.SEQUENCE_GAP)
+        await until(lambda: heard.events("trading.feed.gap"))
+
+    watched(venue, watch)
+    (gap,) = heard.events("trading.feed.gap")
+    assert (gap.severity, gap.attributes["trading.feed.channel"]) == ("WARN", "trades")
+    assert value(heard, "trading.feed.sequence_gaps", feed__channel="trades") == 1
+
+
+def test_a_stream_that_falls_silent_is_told_also_while_the_loop_is_blocked(
+    heard: Capture, make_venue: Any
+) -> None:
+    venue = make_venue(tick_interval_s=0.02, mute_s=30)
+
+    async def watch(exchange: Any) -> None:
+        for _ in range(20):
+            await exchange.watch_ticker(SYMBOL)
+        venue.next(Fault.MUTE)
+        await until(lambda: heard.events("trading.feed.stale"), 8)
+
+    watched(venue, watch)
+    stale = heard.events("trading.feed.stale")[0]
+    assert (stale.severity, stale.attributes["trading.venue.name"]) == ("WARN", "binance")
+
+
+def test_an_exception_out_of_a_message_handler_is_told_at_once(
+    heard: Capture, make_venue: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise KeyError("payload")
+
+    def unheard(*_: Any) -> None:
+        """asyncio would print it."""
+
+    async def watch(exchange: Any) -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(unheard)
+        await exchange.watch_ticker(SYMBOL)
+        monkeypatch.setattr(exchange, "parse_ws_ticker", broken)
+        await until(lambda: heard.events("trading.feed.handler_error"))
+
+    watched(make_venue(tick_interval_s=0.02), watch)
+    event = heard.events("trading.feed.handler_error")[0]
+    assert (event.severity, event.attributes["error.type"]) == ("ERROR", "KeyError")
+    assert value(heard, "trading.feed.handler_errors") >= 1
+
+
+def test_a_retry_of_an_order_by_ccxt_is_an_unsafe_one(heard: Capture, make_venue: Any) -> None:
+    venue = make_venue()
+    retries = {"maxRetriesOnFailure": 1, "maxRetriesOnFailureDelay": 300}
+    config: Any = {"enableRateLimit": False, "options": retries}
+    exchange = venue.connect.ccxt(ccxt.binance(config))
+    exchange.load_markets()
+    venue.next(Fault.ACCEPT_THEN_504)
+    exchange.create_order(SYMBOL, "limit", "buy", 0.01, 90_000)
+    (event,) = heard.events("trading.order.unsafe_retry")
+    assert (len(venue.orders), event.severity, event.attributes["trading.order.attempt"]) == (2, "ERROR", 2)

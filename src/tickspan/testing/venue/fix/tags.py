@@ -1,0 +1,104 @@
+"""The tags and message types of FIX 4.4 that this venue speaks, by their names in the specification."""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+
+
+class Tag(IntEnum):
+    """A field's number."""
+
+    ACCOUNT = 1
+    AVG_PX = 6
+    BEGIN_SEQ_NO = 7
+    BEGIN_STRING = 8
+    BODY_LENGTH = 9
+    CHECK_SUM = 10
+    CL_ORD_ID = 11
+    COMMISSION = 12
+    COMM_TYPE = 13
+    CUM_QTY = 14
+    END_SEQ_NO = 16
+    EXEC_ID = 17
+    EXEC_INST = 18
+    LAST_PX = 31
+    LAST_QTY = 32
+    MSG_SEQ_NUM = 34
+    MSG_TYPE = 35
+    NEW_SEQ_NO = 36
+    ORDER_ID = 37
+    ORDER_QTY = 38
+    ORD_STATUS = 39
+    ORD_TYPE = 40
+    ORIG_CL_ORD_ID = 41
+    POSS_DUP_FLAG = 43
+    PRICE = 44
+    REF_SEQ_NUM = 45
+    SENDER_COMP_ID = 49
+    SENDING_TIME = 52
+    SIDE = 54
+    SYMBOL = 55
+    TARGET_COMP_ID = 56
+    TEXT = 58
+    TIME_IN_FORCE = 59
+    TRANSACT_TIME = 60
+    POSS_RESEND = 97
+    ENCRYPT_METHOD = 98
+    CXL_REJ_REASON = 102
+    ORD_REJ_REASON = 103
+    HEART_BT_INT = 108
+    TEST_REQ_ID = 112
+    ORIG_SENDING_TIME = 122
+    GAP_FILL_FLAG = 123
+    RESET_SEQ_NUM_FLAG = 141
+    NO_RELATED_SYM = 146
+    EXEC_TYPE = 150
+    LEAVES_QTY = 151
+    CASH_ORDER_QTY = 152
+    MD_REQ_ID = 262
+    SUBSCRIPTION_REQUEST_TYPE = 263
+    MD_UPDATE_TYPE = 265
+    NO_MD_ENTRIES = 268
+    MD_ENTRY_TYPE = 269
+    MD_ENTRY_PX = 270
+    MD_ENTRY_SIZE = 271
+    MD_UPDATE_ACTION = 279
+    MD_REQ_REJ_REASON = 281
+    REF_TAG_ID = 371
+    REF_MSG_TYPE = 372
+    SESSION_REJECT_REASON = 373
+    BUSINESS_REJECT_REF_ID = 379
+    BUSINESS_REJECT_REASON = 380
+    CXL_REJ_RESPONSE_TO = 434
+    COMM_CURRENCY = 479
+    USERNAME = 553
+    PASSWORD = 554
+    MASS_STATUS_REQ_ID = 584
+    ORD_STATUS_REQ_ID = 790
+    LAST_LIQUIDITY_IND = 851
+    TOT_NUM_REPORTS = 911
+    LAST_RPT_REQUESTED = 912
+
+
+class MsgType(StrEnum):
+    """A message's type."""
+
+    HEARTBEAT = "0"
+    TEST_REQUEST = "1"
+    RESEND_REQUEST = "2"
+    REJECT = "3"
+    SEQUENCE_RESET = "4"
+    LOGOUT = "5"
+    EXECUTION_REPORT = "8"
+    ORDER_CANCEL_REJECT = "9"
+    LOGON = "A"
+    NEW_ORDER = "D"
+    CANCEL_REQUEST = "F"
+    REPLACE_REQUEST = "G"
+    STATUS_REQUEST = "H"
+    MARKET_DATA_REQUEST = "V"
+    MARKET_DATA_SNAPSHOT = "W"
+    MARKET_DATA_REFRESH = "X"
+    MARKET_DATA_REJECT = "Y"
+    MASS_STATUS_REQUEST = "AF"
+    BUSINESS_REJECT = "j"
