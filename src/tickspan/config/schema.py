@@ -98,9 +98,7 @@ class TradingSettings:
     )
     resume_receive_loop: bool = field(
         default=False,
-        metadata={
-            "meaning": "start a receive loop again that an exception of its message handler has ended"
-        },
+        metadata={"meaning": "start a receive loop again that an exception of its message handler has ended"},
     )
 
     unknown_after_s: float = field(
