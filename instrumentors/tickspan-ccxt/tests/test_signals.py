@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -206,3 +207,43 @@ def test_a_retry_of_an_order_by_ccxt_is_an_unsafe_one(heard: Capture, make_venue
     exchange.create_order(SYMBOL, "limit", "buy", 0.01, 90_000)
     (event,) = heard.events("trading.order.unsafe_retry")
     assert (len(venue.orders), event.severity, event.attributes["trading.order.attempt"]) == (2, "ERROR", 2)
+
+
+@pytest.mark.parametrize("fault", [None, Fault.ACCEPT_THEN_RESET])
+def test_an_order_is_written_down_under_its_name_before_a_byte_leaves(
+    heard: Capture, make_venue: Any, monkeypatch: pytest.MonkeyPatch, fault: Fault | None
+) -> None:
+    venue = make_venue()
+    exchange = venue.connect.ccxt(ccxt.binance({"enableRateLimit": False}))
+    exchange.load_markets()
+    written: list[list[Any]] = []
+    send = exchange.session.request
+
+    def sending(*args: Any, **kwargs: Any) -> Any:
+        written.append(
+            [event.attributes["trading.order.client_id"] for event in heard.events("trading.order.new")]
+        )
+        return send(*args, **kwargs)
+
+    monkeypatch.setattr(exchange.session, "request", sending)
+    if fault is not None:
+        venue.next(fault)
+    with contextlib.suppress(ccxt.NetworkError):
+        exchange.create_order(SYMBOL, "limit", "buy", 0.01, 50_000)
+    ids = [order.client_id for order in venue.orders]
+    assert (
+        written[-1],
+        [e.attributes["trading.order.client_id"] for e in heard.events("trading.order.new")],
+    ) == (
+        ids,
+        ids,
+    )
+
+
+def test_an_order_that_is_never_sent_is_written_down_and_refused(heard: Capture, make_venue: Any) -> None:
+    exchange = make_venue().connect.ccxt(ccxt.binance({"enableRateLimit": False}))
+    exchange.load_markets()
+    with pytest.raises(ccxt.BadSymbol):
+        exchange.create_order("NO/SUCH", "limit", "buy", 0.01, 50_000)
+    names = [event.name for event in heard.events() if event.name.startswith("trading.order.")]
+    assert names == ["trading.order.new", "trading.order.reject"]

@@ -47,6 +47,8 @@ def of_answer(order: Order) -> Attributes:
 def of_new(kind: OrderKind, order: Order, request: OrderRequest, settings: TradingSettings) -> Attributes:
     """An order that is about to be sent."""
     known = of_request(kind, request, settings)
+    if order.client_ids:
+        known[names.ORDER_CLIENT_ID] = order.client_ids[0]
     if order.root_client_id is not None:
         known[names.ORDER_ROOT_CLIENT_ID] = order.root_client_id
     if order.original_client_id is not None:

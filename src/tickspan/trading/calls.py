@@ -59,6 +59,10 @@ class CallKeeper(Protocol):
         """What marks are taken by."""
         ...
 
+    def announced(self, call: OrderCall) -> None:
+        """The order has its name, or is about to be sent without one."""
+        ...
+
     def named(self, call: OrderCall, client_id: str | None, venue_id: str | None) -> None:
         """Ids became known on the way."""
         ...
@@ -98,6 +102,7 @@ class OrderCall:
         "anchor",
         "context",
         "entries",
+        "is_announced",
         "is_open",
         "kind",
         "operation",
@@ -140,6 +145,8 @@ class OrderCall:
         self.target = target
         """The order that is canceled, replaced or asked for, if it is known here."""
         self.is_open = True
+        self.is_announced = True
+        """Whether the event of the new order is written."""
         self.segments: dict[Segment, float] = {}
         """Seconds of named parts of the call."""
         self.refused_by: str | None = None
@@ -189,6 +196,8 @@ class OrderCall:
         The last mark counts. When the call is over, only what was not marked before is taken: some libraries
         return before they send.
         """
+        if not self.is_announced and point is Point.SENT:
+            self._announce()
         if self.is_open or point not in self.points:
             self.points[point] = at_ns if at_ns is not None else self._orders.clock.monotonic_ns()
 
@@ -222,11 +231,15 @@ class OrderCall:
         """Ids of the order that became known on the way."""
         if self.is_open:
             self._orders.named(self, client_id, venue_id)
+            if not self.is_announced and client_id is not None:
+                self._announce()
 
     def acknowledge(self, updates: Sequence[OrderUpdate] = ()) -> None:
         """The call has come back with the venue's answer."""
         if not self.is_open:
             return
+        if not self.is_announced:
+            self._announce()
         self.mark(Point.ACKNOWLEDGED)
         self.is_open = False
         self.release()
@@ -251,6 +264,8 @@ class OrderCall:
         """
         if not self.is_open:
             return
+        if not self.is_announced:
+            self._announce()
         if self.refused_by is not None and not self.is_sent:
             reject = Reject(error_type, RejectReason.RISK, RejectOrigin.CLIENT_RISK, self.refused_by)
         self.is_open = False
@@ -260,3 +275,7 @@ class OrderCall:
         self.span.set_attributes({**(attributes.of_answer(order) if order is not None else {}), **told})
         self.span.set_status(Status(StatusCode.ERROR))
         self._orders.finished(self)
+
+    def _announce(self) -> None:
+        self.is_announced = True
+        self._orders.announced(self)

@@ -181,6 +181,8 @@ class OrderRequest:
     """The library makes this of several wire requests, each with its own span."""
     client_id_unique: ClientIdUnique | None = None
     """What is known of this order's client id; None: as the venue's profile says."""
+    is_named_later: bool = False
+    """The library itself gives the order its client id: `OrderCall.enrich` says it before a byte leaves."""
 
 
 @dataclass(frozen=True, slots=True)

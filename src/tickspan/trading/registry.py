@@ -195,13 +195,16 @@ class Orders:
 
         coming = self._coming(request, kind, target)
         entries = self._entered(coming, record_of) if coming else ()
-        for one in coming:
+        is_announced = not (request.is_named_later and len(coming) == 1)
+        for one in coming if is_announced else ():
             self._tell.new(one.kind, one.order, one.request, context, anchor.wall_ns)
         if stale_s is not None and cause.tick is not None:
             tell_stale_decision(self._tell.events, cause.tick, stale_s, known, span.get_span_context())
         # A venue gets nothing of ours, whoever makes the request.
         within = bare(set_span_in_context(span))
-        return OrderCall(self, request, kind, span, within, context, points, anchor, entries, target)
+        call = OrderCall(self, request, kind, span, within, context, points, anchor, entries, target)
+        call.is_announced = is_announced
+        return call
 
     def count(self, request: OrderRequest, metric: str, amount: int, extra: Extra = ()) -> None:
         """Add to a counter of orders like `request`, which a member counts itself and does not tell.
@@ -292,6 +295,14 @@ class Orders:
             entry.is_foreign = True
 
     # What an OrderCall asks for.
+
+    def announced(self, call: OrderCall) -> None:
+        """The call's order has its name, or is about to be sent without one: it is written down."""
+        if len(call.entries) != 1:
+            return
+        with self._lock:
+            order = self._index.open(call.entries[0]).order
+        self._tell.new(call.kind, order, call.request, call.order_context, call.anchor.wall_ns)
 
     def named(self, call: OrderCall, client_id: str | None, venue_id: str | None) -> None:
         """An id of the call's order has become known before its answer."""

@@ -121,6 +121,7 @@ def _new(
         price=decimal_of(given.get("price")),
         stop_price=decimal_of(params.get("triggerPrice", params.get("stopPrice"))),
         emulated=emulated,
+        is_named_later=_client_id(exchange, params) is None,
     )
 
 

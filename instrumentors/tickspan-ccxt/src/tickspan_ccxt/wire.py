@@ -135,10 +135,11 @@ def _handed_over(call: OrderCall, args: tuple[Any, ...], kwargs: Mapping[str, An
     if method == "GET" and call.operation is not OrderOperation.QUERY:
         return
     path, _, query = str(url).partition("?")
-    call.attempt(f"{method} {path}")
+    # The name first: the order is written down with it before it may leave.
     if call.operation in (OrderOperation.SUBMIT, OrderOperation.REPLACE):
         sent = query or str(given.get("body") or "")
         call.enrich(client_id=client_id_in(profile_of(venue_of(exchange)), sent[:_MAX_SEARCHED]))
+    call.attempt(f"{method} {path}")
 
 
 def answered(original: Any, _owner: type, bench: Workbench) -> Any:
@@ -217,19 +218,14 @@ def sending(original: Any, bench: Workbench) -> Any:
 
 
 def _sent(call: OrderCall, client: Any, message: Any) -> None:
-    call.mark(Point.SENT)
     params = message.get("params") if isinstance(message, Mapping) else None
-    if not isinstance(params, Mapping) or call.operation not in (
-        OrderOperation.SUBMIT,
-        OrderOperation.REPLACE,
-    ):
-        return
     exchange = exchange_of(client)
-    if exchange is None:
-        return
-    profile = profile_of(venue_of(exchange))
-    ids = {name: params[name] for name in profile.client_id_fields if name in params}
-    call.enrich(client_id=client_id_in(profile, json.dumps(ids, default=str)))
+    is_creating = call.operation in (OrderOperation.SUBMIT, OrderOperation.REPLACE)
+    if is_creating and isinstance(params, Mapping) and exchange is not None:
+        profile = profile_of(venue_of(exchange))
+        ids = {name: params[name] for name in profile.client_id_fields if name in params}
+        call.enrich(client_id=client_id_in(profile, json.dumps(ids, default=str)))
+    call.mark(Point.SENT)
 
 
 def connecting(original: Any, bench: Workbench) -> Any:
