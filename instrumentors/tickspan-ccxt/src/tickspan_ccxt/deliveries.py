@@ -116,7 +116,7 @@ class Deliveries:
 
     def polled(self, exchange: Any, result: Any) -> None:
         """Market data was read by a request: the cause of what follows, if there is no better one."""
-        told = topic(result) if open_message() is None and open_call() is None else None
+        told = topic(result) if open_call() is None else None
         if told is None or not self._is_cause_wanted():
             return
         now_ns = self._orders.clock.monotonic_ns()

@@ -15,6 +15,7 @@ from tickspan.trading import (
     PerClass,
     ReadLoopPatch,
     detaching,
+    open_message,
     reporting,
 )
 from tickspan.trading.patches import ReadReport
@@ -81,6 +82,24 @@ def _after(note: Callable[[Deliveries, Any, Any], None], name: str) -> Make:
             result = original(*args, **kwargs)
             if bench.is_active:
                 guard.own(note, deliveries, args[0], result, default=None)
+            return result
+
+        return call
+
+    return make
+
+
+def _polling(name: str) -> Make:
+    """Market data out of an answer. Streams pass here too, for every message: they only look."""
+
+    def make(original: Any, _owner: type, bench: Workbench) -> Any:
+        deliveries, guard = deliveries_of(bench), bench.guard(name)
+
+        @functools.wraps(original)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            result = original(*args, **kwargs)
+            if bench.is_active and open_message() is None:
+                guard.own(deliveries.polled, args[0], result, default=None)
             return result
 
         return call
@@ -160,9 +179,9 @@ METHODS: Final[Mapping[str, Make]] = {
     "on_rest_response": wire.answered,
     "safe_order": _reports(read.order_update, "safe_order"),
     "safe_trade": _reports(read.trade_update, "safe_trade"),
-    "safe_ticker": _after(Deliveries.polled, "safe_ticker"),
-    "parse_order_book": _after(Deliveries.polled, "parse_order_book"),
-    "parse_ohlcvs": _after(Deliveries.polled, "parse_ohlcvs"),
+    "safe_ticker": _polling("safe_ticker"),
+    "parse_order_book": _polling("parse_order_book"),
+    "parse_ohlcvs": _polling("parse_ohlcvs"),
     "watch": _after(Deliveries.expected, "watch"),
     "watch_multiple": _after(Deliveries.expected, "watch_multiple"),
     "load_time_difference": wire.timing,

@@ -32,6 +32,9 @@ _TOPICS: Final[Mapping[str, str]] = {
 """ccxt's words for what a subscription is about, and ours."""
 
 Key = tuple[str, str | None]
+_THE_CONNECTION: Final[Key] = (CONNECTION, None)
+_NONE: Final[dict[Key, Feed]] = {}
+"""What a connection that was never heard has: looked into, never written."""
 
 
 def streams_of(bench: Workbench) -> Streams:
@@ -50,9 +53,10 @@ class Streams:
 
     def of(self, client: Any, channel: str, instrument: str | None) -> Feed:
         """The stream of `channel` and `instrument` on the connection `client`."""
-        known = _known(client)
+        known: dict[Key, Feed] = client.__dict__.get(_STREAMS, _NONE)
         feed = known.get((channel, instrument))
         if feed is None:
+            known = _known(client)
             exchange = exchange_of(client)
             feed = known[channel, instrument] = self._feeds.feed(
                 venue_of(exchange) if exchange is not None else "unknown",
@@ -78,7 +82,8 @@ class Streams:
         message = open_message()
         if message is None:
             return
-        at_ns, size = message.received_ns, _size(raw.data)
+        at_ns, data = message.received_ns, raw.data
+        size = len(data) if isinstance(data, str | bytes) else 0
         if message.feed is not None:
             message.feed.bytes += size
         for (channel, instrument), heard in message.streams.items():
@@ -123,13 +128,10 @@ def _known(client: Any) -> dict[Key, Feed]:
     return known
 
 
-def _size(data: Any) -> int:
-    return len(data) if isinstance(data, str | bytes) else 0
-
-
 def connection_of(bench: Workbench, client: Any, _args: tuple[Any, ...]) -> Feed:
     """The stream that stands for the connection a message came by."""
-    return streams_of(bench).connection(client)
+    known: dict[Key, Feed] = client.__dict__.get(_STREAMS, _NONE)
+    return known.get(_THE_CONNECTION) or streams_of(bench).connection(client)
 
 
 def hearing(original: Any, bench: Workbench) -> Any:
