@@ -6,6 +6,7 @@ telemetry comes back to this program over OTLP. At the address of a real TWS the
 """
 
 import importlib
+import logging
 import os
 import sys
 from typing import Any
@@ -79,6 +80,7 @@ def main() -> None:
     with VenueSimulator(dialect="tws", seed=7, behaviour=BEHAVIOUR) as venue, OtlpServer() as server:
         os.environ.setdefault("OTEL_EXPORTER_OTLP_ENDPOINT", server.endpoint)
         tickspan.init({"agent": "thread"}, service_name="ib-bot")
+        logging.getLogger(library.__name__).setLevel(logging.CRITICAL)  # it logs each cancel as an error
         Bot(library).run(*venue.connect.ib_address)
         trading.shutdown()
         trace.get_tracer_provider().force_flush()  # pyright: ignore[reportAttributeAccessIssue] - the SDK's

@@ -16,6 +16,7 @@ import quickfix
 import simplefix
 
 from tickspan.testing.venue import Behaviour, Fault, VenueSimulator
+from tickspan.testing.venue.fix import service
 
 pytestmark = pytest.mark.integration
 
@@ -389,6 +390,21 @@ def test_who_asks_for_another_venue_is_cut():
         wrong = Client(venue, "OTHER", target="ELSEWHERE")
         assert wrong.hear() is None
         wrong.close()
+
+
+def test_who_says_nothing_is_cut(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(service, "_LOGON_PATIENCE_S", 0.1)
+    with talk() as (venue, _):
+        stranger = socket.create_connection(venue.connect.address, DEADLINE_S)
+        assert stranger.recv(100) == b""
+        stranger.close()
+
+
+def test_who_leaves_too_much_unread_is_cut(monkeypatch: pytest.MonkeyPatch):
+    with talk() as (_, client):
+        monkeypatch.setattr(service, "_LONGEST_QUEUE_BYTES", -1)
+        client.say("1", (112, "x"))
+        assert client.heard(2) in (["0", "end"], ["end", "end"])
 
 
 def test_an_order_may_be_refused_by_the_script():

@@ -22,10 +22,11 @@ async def place(exchange: Any) -> None:
 
 
 async def watch(exchange: Any) -> None:
-    """Until an order is filled."""
+    """Until an order is filled, and a while on: reports of an order that is not known wait ten seconds."""
     while True:
         orders = await exchange.watch_orders()
         if any(order["status"] == "closed" for order in orders):
+            await asyncio.sleep(11)
             return
 
 

@@ -14,6 +14,7 @@ from tickspan.trading import (
     Orders,
     Point,
     RateLimits,
+    TradingSettings,
     VenueClocks,
     VenueProfile,
     clocks_of,
@@ -49,10 +50,9 @@ class Venues:
 
     def __init__(self, bench: Workbench) -> None:
         self._bench = bench
-        self._orders: Orders = orders_of(bench)
         self._limits: RateLimits = limits_of(bench)
         self._clocks: VenueClocks = clocks_of(bench)
-        self._places = Places(self._orders.settings.hosts)
+        self._places = Places(TradingSettings.of(bench.settings).hosts)
         self.guard: Guard = bench.guard("request")
 
     def begin(self, request: Outgoing) -> VenueRequest | None:
@@ -71,7 +71,7 @@ class Venues:
         if around is not None and around.operation is route.operation:
             around.enrich(client_id=asked.client_id)
             return VenueRequest(self, profile, environment, request, around=around)
-        return VenueRequest(self, profile, environment, request, own=self._orders.begin(asked))
+        return VenueRequest(self, profile, environment, request, own=self._orders().begin(asked))
 
     def answered(self, request: VenueRequest, response: Response, sent_ns: int, received_ns: int) -> None:
         """What the answer's head tells of limits and clocks."""
@@ -81,9 +81,13 @@ class Venues:
         if date is not None:
             self._clocks.date(name, date, sent_ns, received_ns, library=library, environment=environment)
 
+    def _orders(self) -> Orders:
+        """Not before the first order: a registry also answers whose tick it is that other work belongs to."""
+        return orders_of(self._bench)
+
     def now_ns(self) -> int:
         """The monotonic clock."""
-        return self._orders.clock.monotonic_ns()
+        return self._limits.clock.monotonic_ns()
 
 
 class VenueRequest:
