@@ -82,6 +82,7 @@ class App(quickfix.Application):
     def __init__(self) -> None:
         super().__init__()
         self.session: Any = None
+        self.credentials: Fields = ()
         self.is_on = False
         self.got: list[str] = []
         self.ticks = 0
@@ -98,7 +99,9 @@ class App(quickfix.Application):
         self.is_on = False
 
     def toAdmin(self, message: Any, session: Any) -> None:
-        pass
+        if message.getHeader().getField(35) == "A":
+            for tag, value in self.credentials:
+                message.setField(quickfix.StringField(tag, value))
 
     def fromAdmin(self, message: Any, session: Any) -> None:
         self._note(message.getHeader().getField(35))
@@ -115,6 +118,11 @@ class App(quickfix.Application):
         if msg_type in REPORTS:
             self.got.append(msg_type)
         self.ticks += msg_type in MARKET_DATA
+
+
+def credentials_of(venue: VenueSimulator) -> Fields:
+    """What a logon proves itself with."""
+    return ((553, venue.connect.api_key), (554, venue.connect.secret))
 
 
 def quickfix_message(msg_type: str, fields: Fields) -> Any:
@@ -135,7 +143,8 @@ class QuickfixClient:
     def __init__(
         self, venue: VenueSimulator, store: Path, *, app: App | None = None, kind: Any = None, **more: Any
     ) -> None:
-        self.app = app or App()
+        self.app: Any = app or App()
+        self.app.credentials = credentials_of(venue)
         self._kind = kind or quickfix.SocketInitiator
         self._settings: Any = quickfix.SessionSettings()
         self._settings.setFromString(venue.connect.fix_settings(store=str(store), **more))
@@ -184,6 +193,7 @@ class SimplefixClient:
     def __init__(self, venue: VenueSimulator, sender: str = "CLIENT") -> None:
         self.got: list[str] = []
         self._address = venue.connect.address
+        self._credentials = credentials_of(venue)
         self._sender = sender
         self._number = 0
         self._socket: socket.socket | None = None
@@ -192,7 +202,7 @@ class SimplefixClient:
     def connect(self) -> None:
         self._socket = socket.create_connection(self._address, DEADLINE_S)
         self._parser: Any = simplefix.FixParser()
-        self.send("A", (98, 0), (108, 30))
+        self.send("A", (98, 0), (108, 30), *self._credentials)
         self._until(lambda message: message.message_type == b"A")
 
     def close(self) -> None:

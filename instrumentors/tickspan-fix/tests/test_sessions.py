@@ -7,8 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import quickfix
 from tickspan.testing.capture import Capture
 from tickspan.testing.venue import Fault, VenueSimulator
+from tickspan_fix import FixInstrumentor
+from tickspan_fix.desk import desk_of
+from tickspan_fix.fields import Session
 
 pytestmark = pytest.mark.integration
 
@@ -113,8 +117,6 @@ def test_a_broken_connection_stays_watched_and_a_stopped_engine_does_not(
 def test_a_logout_by_the_program_closes_the_stream(
     told: Capture, make_venue: MakeVenue, make_client: MakeClient
 ) -> None:
-    import quickfix
-
     client = make_client("quickfix", make_venue())
     session: Any = quickfix.Session.lookupSession(client.app.session)
     session.logout()
@@ -135,20 +137,17 @@ def test_simplefix_sees_a_session_end_by_a_logout(
 
 
 def test_a_heartbeat_is_a_sign_of_life(told: Capture, make_venue: MakeVenue, make_client: MakeClient) -> None:
-    from tickspan_fix import desk
-
     client = make_client("quickfix", make_venue(), HeartBtInt=1)
-    [desks] = desk._desks.values()
-    session = next(iter(desks["quickfix"].sessions._known.values()))
-    until(lambda: session.feed.heard_ns)
-    assert client.app.is_on
+    bench: Any = FixInstrumentor()._bench
+    feed = desk_of(bench, "quickfix").sessions.of(Session("VENUE", "CLIENT")).feed
+    before = feed.heard_ns
+    until(lambda: feed.heard_ns)
+    assert (before, client.app.is_on) == (None, True)
 
 
 def test_an_exception_out_of_a_callback_that_ends_the_loop_is_told_first(
     told: Capture, make_venue: MakeVenue, make_client: MakeClient
 ) -> None:
-    import quickfix
-
     client = make_client("quickfix", make_venue())
 
     def fail(msg_type: str, message: Any) -> None:

@@ -37,6 +37,8 @@ def parsed(*messages: Any) -> list[Any]:
     return [parser.get_message() for _ in messages]
 
 
+REPLACED_AGAIN = ((37, "1"), (11, "c"), (41, "b"), (17, "R3"), (150, "5"), (39, "0"), (38, "2"), (14, "0"))
+FILLED_AT_LAST = ((37, "1"), (11, "c"), (17, "E1"), (150, "F"), (39, "2"), (38, "2"), (32, "2"), (14, "2"))
 OURS = ((49, "CLIENT"), (56, "VENUE"), (34, 1))
 THEIRS = ((49, "VENUE"), (56, "CLIENT"), (34, 1))
 
@@ -201,15 +203,20 @@ def test_a_venue_that_gives_replacements_an_id_of_their_own_has_two_orders(told:
     )
 
 
+@pytest.mark.parametrize(
+    "later",
+    [
+        pytest.param((REPLACED_AGAIN, FILLED_AT_LAST), id="by the next acknowledgement"),
+        pytest.param((FILLED_AT_LAST,), id="by a fill, which does not name them"),
+    ],
+)
 def test_requests_whose_acknowledgement_is_lost_are_accepted_by_what_comes_later(
-    told: Capture, story: Any
+    told: Capture, story: Any, later: Any
 ) -> None:
     message("D", *OURS, (11, "a"), *LIMIT).encode()
     message("G", *OURS, (11, "b"), (41, "a"), *LIMIT).encode()
     message("G", *OURS, (11, "c"), (41, "b"), *LIMIT).encode()
-    replaced = (37, "1"), (11, "c"), (41, "b"), (17, "R3"), (150, "5"), (39, "0"), (38, "2"), (14, "0")
-    filled = (37, "1"), (11, "c"), (17, "E1"), (150, "F"), (39, "2"), (38, "2"), (32, "2"), (14, "2")
-    parsed(message("8", *THEIRS, *replaced), message("8", *THEIRS, *filled))
+    parsed(*(message("8", *THEIRS, *fields) for fields in later))
     assert story.tree() == (
         "trading.order.submit VENUE\n"
         "  trading.order.replace VENUE\n"

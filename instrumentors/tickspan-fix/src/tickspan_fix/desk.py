@@ -11,6 +11,7 @@ from tickspan.instrumentation import Workbench, is_suppressed
 from tickspan.trading import (
     OrderCall,
     OrderOperation,
+    OrderRequest,
     OrderStatus,
     OrderUpdate,
     Point,
@@ -24,22 +25,21 @@ from tickspan.trading import (
     clocks_of,
     limits_of,
     orders_of,
-    set_current_tick,
 )
 
 from tickspan_fix import read
 from tickspan_fix.calls import DEADLINE_S, Calls, Ending, Sent
-from tickspan_fix.describe import OPERATIONS, order_request
+from tickspan_fix.describe import order_request
 from tickspan_fix.fields import Get, MsgType, Session, Tag, is_set, text, unix_ns, whole
 from tickspan_fix.read import Kind, Refusal, Report
-from tickspan_fix.sessions import MARKET_DATA, Sessions
+from tickspan_fix.sessions import MARKET_DATA, Sessions, SessionState
 
 DEADLINE_SETTING: Final = "answer_deadline_s"
 NOT_LOGGED_ON: Final = "not_logged_on"
 SEND_FAILED: Final = "send_failed"
 _BUDGET: Final = "messages"
 _NAMES_THE_ONE_BEFORE: Final = (Kind.REPLACED, Kind.CANCELED)
-_MARKET_DATA_TYPES: Final = (MsgType.MARKET_DATA_SNAPSHOT, MsgType.MARKET_DATA_REFRESH)
+MARKET_DATA_TYPES: Final = (MsgType.MARKET_DATA_SNAPSHOT, MsgType.MARKET_DATA_REFRESH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,29 +79,27 @@ class Desk:
 
         A second message with the id of an earlier one is that order once more, not another one.
         """
-        client_id = text(get, Tag.CL_ORD_ID)
-        if msg_type not in OPERATIONS or client_id is None:
-            return None
-        if is_suppressed():
-            self._silence(msg_type, get, session, client_id)
-            return None
-        known = None if msg_type == MsgType.STATUS_REQUEST else self.calls.sent_as(session, client_id)
-        if known is not None and known.msg_type == msg_type:
-            return Outgoing(known, is_repeated=True)
         request = order_request(msg_type, get, session, self.library)
         if request is None:
             return None
+        if is_suppressed():
+            self._silence(request, session)
+            return None
+        client_id = request.client_id or ""
+        is_query = request.operation is OrderOperation.QUERY
+        known = None if is_query else self.calls.sent_as(session, client_id)
+        if known is not None and known.msg_type == msg_type:
+            return Outgoing(known, is_repeated=True)
         call = self.orders.begin(request, recent=self.recent)
-        request_id = text(get, Tag.ORD_STATUS_REQ_ID) or client_id
-        sent = Sent(call, session, msg_type, request_id)
+        sent = Sent(call, session, msg_type, text(get, Tag.ORD_STATUS_REQ_ID) or client_id)
         self.calls.add(sent)
         return Outgoing(sent)
 
-    def _silence(self, msg_type: str, get: Get, session: Session, client_id: str) -> None:
+    def _silence(self, request: OrderRequest, session: Session) -> None:
         """Reports of an order that was placed in silence say nothing, whatever thread they come in."""
-        is_new = OPERATIONS[msg_type] is OrderOperation.SUBMIT
-        if is_new or self.calls.is_silent(session, text(get, Tag.ORIG_CL_ORD_ID)):
-            self.calls.silence(session, client_id)
+        is_new = request.operation is OrderOperation.SUBMIT
+        if is_new or self.calls.is_silent(session, request.original_client_id):
+            self.calls.silence(session, request.client_id or "")
 
     def refuse(self, sent: Sent, error_type: str) -> None:
         """Nothing was sent, and nothing will be."""
@@ -118,21 +116,31 @@ class Desk:
 
     # In.
 
-    def receive(self, msg_type: str, get: Get, session: Session, at_ns: int) -> TickRef | None:
+    def receive(self, msg_type: str, get: Get, state: SessionState, at_ns: int) -> TickRef | None:
         """A message of the venue has come at `at_ns`; returns it as a cause of what follows, if it is one."""
-        self.sessions.received(session, msg_type, get, at_ns)
+        if msg_type in MARKET_DATA_TYPES:
+            self.sessions.followed(state, msg_type, get)
+            return self.receive_market_data(state, get(Tag.SYMBOL), get(Tag.SENDING_TIME), at_ns)
+        self.sessions.received(state, msg_type, get, at_ns)
         if msg_type == MsgType.EXECUTION_REPORT:
-            return self._receive_report(get, session, at_ns)
-        if msg_type in _MARKET_DATA_TYPES:
-            return self._receive_market_data(get, session, at_ns)
+            return self._receive_report(get, state.session, at_ns)
         if msg_type in _REFUSALS:
-            self._receive_refusal(_REFUSALS[msg_type](get, session), session, at_ns)
+            refusal = _REFUSALS[msg_type](get, state.session)
+            self._receive_refusal(refusal, state.session, at_ns)
         return None
 
-    def deliver(self, tick: TickRef) -> None:
-        """P3: the program's own handler is about to run, with the message as its tick."""
-        tick.delivered_ns = self.now_ns()
-        set_current_tick(tick)
+    def receive_market_data(
+        self, state: SessionState, symbol: str | None, sending_time: str | None, at_ns: int
+    ) -> TickRef:
+        """A W or X has come: what a session carries most of, so that it costs little."""
+        venue_time_ns = unix_ns(sending_time)
+        state.feed.received(at_ns)
+        feed = state.market_data or self.sessions.market_data(state)
+        feed.received(at_ns, venue_time_ns=venue_time_ns)
+        venue = state.session.venue
+        tick = TickRef(venue, at_ns, instrument=symbol, channel=MARKET_DATA, venue_time_ns=venue_time_ns)
+        self.recent.note(tick)
+        return tick
 
     def _receive_report(self, get: Get, session: Session, at_ns: int) -> TickRef | None:
         report = read.execution_report(get, session, self.library)
@@ -145,6 +153,8 @@ class Desk:
             self._accept(session, report.original_id, update)
         answered = self._answered(session, report)
         if answered is not None:
+            if report.reject is None:
+                self._accept(session, answered.original_id, update)
             answered.call.mark(Point.ANSWERED, at_ns)
             self.calls.end(answered, _ending(report, update))
         elif report.kind is Kind.REJECTED and read.is_duplicate_refusal(get):
@@ -201,19 +211,6 @@ class Desk:
         if sent is not None:
             sent.call.mark(Point.ANSWERED, at_ns)
             self.calls.end(sent, lambda call: call.fail(reject.error_type, reject))
-
-    def _receive_market_data(self, get: Get, session: Session, at_ns: int) -> TickRef:
-        venue_time_ns = unix_ns(get(Tag.SENDING_TIME))
-        self.sessions.market_data(session).received(at_ns, venue_time_ns=venue_time_ns)
-        tick = TickRef(
-            session.venue,
-            at_ns,
-            instrument=text(get, Tag.SYMBOL),
-            channel=MARKET_DATA,
-            venue_time_ns=venue_time_ns,
-        )
-        self.recent.note(tick)
-        return tick
 
 
 def is_resent(get: Get) -> bool:

@@ -5,17 +5,14 @@ from __future__ import annotations
 import calendar
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 Get = Callable[[int], str | None]
 """The first field of a tag as text; None if the message has none."""
 
 SECRET_TAGS: Final = (1, 553, 554)
 """Account, Username, Password: what they hold is never told, nor where another field repeats it."""
-_SECOND: Final = "%Y%m%d-%H:%M:%S"
-_NANOSECOND_DIGITS: Final = 9
 
 
 class Tag(IntEnum):
@@ -89,8 +86,7 @@ class MsgType(StrEnum):
     BUSINESS_REJECT = "j"
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(NamedTuple):
     """Two CompIDs, as the program's own side sees them."""
 
     venue: str
@@ -116,12 +112,34 @@ def is_set(get: Get, tag: int) -> bool:
 
 def unix_ns(value: str | None) -> int | None:
     """A UTCTimestamp with up to nine decimals as nanoseconds since 1970; None if it cannot be read."""
-    seconds, _, fraction = (value or "").partition(".")
-    digits = fraction[:_NANOSECOND_DIGITS]
-    if digits and not digits.isdigit():
+    if value is None:
         return None
+    second, second_ns = _second[0]
+    if value[:_SECOND_LENGTH] != second:
+        second = value[:_SECOND_LENGTH]
+        known_ns = _second_ns(second)
+        if known_ns is None:
+            return None
+        second_ns = known_ns
+        _second[0] = (second, second_ns)  # of a busy session most messages are of the same second
+    fraction = value[_SECOND_LENGTH + 1 : _LONGEST]
+    if not fraction:
+        return second_ns if len(value) == _SECOND_LENGTH else None
+    if value[_SECOND_LENGTH] != "." or not fraction.isdigit():
+        return None
+    return second_ns + int(fraction) * _SCALES[len(fraction)]
+
+
+def _second_ns(text: str) -> int | None:
     try:
-        moment = calendar.timegm(time.strptime(seconds, _SECOND))
+        return calendar.timegm(time.strptime(text, _SECOND)) * 1_000_000_000
     except ValueError:
         return None
-    return moment * 1_000_000_000 + int(f"{digits:0<9}")
+
+
+_SECOND: Final = "%Y%m%d-%H:%M:%S"
+_SECOND_LENGTH: Final = len("20240131-09:30:00")
+_LONGEST: Final = len("20240131-09:30:00.123456789")
+_SCALES: Final = tuple(10 ** (9 - digits) for digits in range(10))
+_second: Final[list[tuple[str, int]]] = [("", 0)]
+"""The last second that was read."""

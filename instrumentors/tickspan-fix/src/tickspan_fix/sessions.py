@@ -20,9 +20,10 @@ _HEARTBEATS: Final = (MsgType.HEARTBEAT, MsgType.TEST_REQUEST)
 class SessionState:
     """One session of one library. Its engine's callbacks come one at a time."""
 
-    __slots__ = ("asked_from", "feed", "is_leaving", "logon_sent_ns", "market_data")
+    __slots__ = ("asked_from", "feed", "is_leaving", "logon_sent_ns", "market_data", "session")
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, session: Session, feed: Feed) -> None:
+        self.session = session
         self.feed = feed
         self.market_data: Feed | None = None
         """Once it has carried some."""
@@ -54,22 +55,19 @@ class Sessions:
                 state = self._known.setdefault(session, self._new(session))
         return state
 
-    def market_data(self, session: Session) -> Feed:
+    def market_data(self, state: SessionState) -> Feed:
         """The market data that a session carries, as a stream."""
-        state = self.of(session)
         if state.market_data is None:
-            state.market_data = self._feed(session, MARKET_DATA, is_private=False)
+            state.market_data = self._feed(state.session, MARKET_DATA, is_private=False)
         return state.market_data
 
-    def opened(self, session: Session) -> None:
+    def opened(self, state: SessionState) -> None:
         """Both sides have logged on."""
-        state = self.of(session)
         state.is_leaving = False
         state.feed.connected()
 
-    def ended(self, session: Session) -> None:
+    def ended(self, state: SessionState) -> None:
         """The session is over, by our wish or by the venue's, or with its connection."""
-        state = self.of(session)
         for feed in (state.feed, state.market_data):
             if feed is None:
                 continue
@@ -78,30 +76,29 @@ class Sessions:
             else:
                 feed.disconnected()
 
-    def leaving(self, session: Session) -> None:
-        """The program is about to end the session."""
-        self.of(session).is_leaving = True
-
-    def sent(self, session: Session, msg_type: str, get: Get, now_ns: int) -> None:
+    def sent(self, state: SessionState, msg_type: str, get: Get, now_ns: int) -> None:
         """An administrative message of ours goes out."""
-        state = self.of(session)
         if msg_type == MsgType.LOGON:
             state.logon_sent_ns = now_ns
         elif msg_type == MsgType.RESEND_REQUEST and state.feed.is_connected:
             state.asked_from = whole(get, Tag.BEGIN_SEQ_NO)
 
-    def received(self, session: Session, msg_type: str, get: Get, at_ns: int) -> None:
-        """Any message of the venue has come."""
-        state = self.of(session)
+    def received(self, state: SessionState, msg_type: str, get: Get, at_ns: int) -> None:
+        """Any message of the venue has come, but market data."""
         if msg_type in _HEARTBEATS:
             state.feed.alive(at_ns)
         elif msg_type == MsgType.LOGON:
-            self._told_time(session, state, get, at_ns)
+            self._told_time(state, get, at_ns)
         else:
             state.feed.received(at_ns, venue_time_ns=unix_ns(get(Tag.SENDING_TIME)))
-        is_repeated = msg_type == MsgType.SEQUENCE_RESET or is_set(get, Tag.POSS_DUP_FLAG)
-        if state.asked_from is not None and not is_repeated:
-            self._found_gap(state, state.asked_from, whole(get, Tag.MSG_SEQ_NUM))
+        self.followed(state, msg_type, get)
+
+    def followed(self, state: SessionState, msg_type: str, get: Get) -> None:
+        """Any message of the venue has come: after a resend request, is it the first that is new?"""
+        asked_from = state.asked_from
+        if asked_from is None or msg_type == MsgType.SEQUENCE_RESET or is_set(get, Tag.POSS_DUP_FLAG):
+            return
+        self._found_gap(state, asked_from, whole(get, Tag.MSG_SEQ_NUM))
 
     def _found_gap(self, state: SessionState, asked_from: int, number: int | None) -> None:
         """What was asked for has come or never will: now it is known how much was missing.
@@ -113,14 +110,15 @@ class Sessions:
             state.feed.sequenced(asked_from - 1)
             state.feed.sequenced(number)
 
-    def _told_time(self, session: Session, state: SessionState, get: Get, at_ns: int) -> None:
+    def _told_time(self, state: SessionState, get: Get, at_ns: int) -> None:
         sent_ns, state.logon_sent_ns = state.logon_sent_ns, None
         venue_ns = unix_ns(get(Tag.SENDING_TIME))
         if sent_ns is not None and venue_ns is not None:
-            self._clocks.told(session.venue, LOGON_CLOCK, venue_ns, sent_ns, at_ns, library=self._library)
+            venue = state.session.venue
+            self._clocks.told(venue, LOGON_CLOCK, venue_ns, sent_ns, at_ns, library=self._library)
 
     def _new(self, session: Session) -> SessionState:
-        return SessionState(self._feed(session, CHANNEL, is_private=True))
+        return SessionState(session, self._feed(session, CHANNEL, is_private=True))
 
     def _feed(self, session: Session, channel: str, *, is_private: bool) -> Feed:
         return self._feeds.feed(

@@ -189,8 +189,8 @@ class _Connection:
         self.is_closing = False
 
     def write(self, data: bytes) -> None:
-        if self.is_closing:
-            return
+        if self.is_closing or self._writer.transport.is_closing():
+            return  # cut by the other side, which is about to be noticed
         self._writer.write(data)
         if self._writer.transport.get_write_buffer_size() > _LONGEST_QUEUE_BYTES:
             self.abort()
