@@ -6,20 +6,20 @@ one a failure. The last line is pytest's of the main run, then one line about th
 
 from __future__ import annotations
 
-import functools
-import itertools
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 OTHER_PYTHONS = ("3.12", "3.13")
-PORTABLE = ("tests/unit", "exporters", "instrumentors")
+MEMBERS = ("ccxt", "http", "nautilus", "redis", "sqlalchemy")
+"""Members that are tried on every interpreter; the rest of them runs on the oldest only, which takes long."""
+
+PORTABLE = ("tests/unit", "exporters", *(f"instrumentors/tickspan-{name}" for name in MEMBERS))
 """What runs on the other interpreters: unit and conformance tests."""
 
 IN_BOTH_FORMS = ("tests/unit/recording", "tests/unit/providers", "exporters/tickspan-spool/tests/spool")
@@ -33,8 +33,6 @@ class Step:
     name: str
     words: tuple[str, ...] = ()
     missing: str = ""
-    is_beside_others: bool = False
-    """It may run at the same time as the steps like it that follow: what it does is mostly waiting."""
 
 
 def main() -> int:
@@ -42,55 +40,18 @@ def main() -> int:
     is_all_required = os.environ.get("TICKSPAN_TEST_REQUIRE") == "all"
     failed: list[str] = []
     missing: list[str] = []
-    for together in grouped(steps(is_all_required=is_all_required)):
-        missing += [step.missing for step in together if not step.words]
-        failed += run([step for step in together if step.words])
+    for step in steps(is_all_required=is_all_required):
+        if not step.words:
+            missing.append(step.missing)
+            continue
+        print(f"--- {step.name}: {' '.join(step.words[1:])}", flush=True)
+        started = time.monotonic()
+        if subprocess.run(step.words, check=False, cwd=ROOT).returncode != 0:
+            failed.append(step.name)
+        print(f"--- {step.name}: {time.monotonic() - started:.0f} s", flush=True)
     print(f"missing here: {'; '.join(missing) or 'nothing'}")
     print(f"failed: {', '.join(failed) or 'nothing'}", flush=True)
     return 1 if failed or (missing and is_all_required) else 0
-
-
-def grouped(planned: Iterable[Step]) -> Iterator[list[Step]]:
-    """Steps in their order; those that may run at the same time are together."""
-    for _, group in itertools.groupby(
-        enumerate(planned), lambda one: -1 if one[1].is_beside_others else one[0]
-    ):
-        yield [step for _, step in group]
-
-
-def run(together: list[Step]) -> list[str]:
-    """Run steps at the same time; names of those that failed. What several print comes one after another."""
-    if len(together) == 1:
-        print(f"--- {together[0].name}: {' '.join(together[0].words[1:])}", flush=True)
-    run_one = functools.partial(_run_one, is_quiet=len(together) > 1)
-    with ThreadPoolExecutor(max(1, len(together))) as pool:
-        ended = list(pool.map(run_one, together))
-    for one in ended:
-        print(one.printed, end="")
-        print(f"--- {one.step.name}: {one.seconds:.0f} s", flush=True)
-    return [one.step.name for one in ended if one.status != 0]
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How a step went; `printed` is empty where it was shown as it came."""
-
-    step: Step
-    status: int
-    seconds: float
-    printed: str
-
-
-def _run_one(step: Step, *, is_quiet: bool) -> Ended:
-    started = time.monotonic()
-    if is_quiet:
-        done = subprocess.run(
-            step.words, check=False, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        printed = f"--- {step.name}: {' '.join(step.words[1:])}\n{done.stdout}"
-        return Ended(step, done.returncode, time.monotonic() - started, printed)
-    status = subprocess.run(step.words, check=False, cwd=ROOT).returncode
-    return Ended(step, status, time.monotonic() - started, "")
 
 
 def steps(*, is_all_required: bool) -> Iterator[Step]:
@@ -101,11 +62,8 @@ def steps(*, is_all_required: bool) -> Iterator[Step]:
     yield Step(
         "interpreted", ("env", "TICKSPAN_PURE=1", sys.executable, "-m", "pytest", "-q", *IN_BOTH_FORMS)
     )
-    if installs:
-        for minor in OTHER_PYTHONS:
-            yield from _environment(minor)
     for minor in OTHER_PYTHONS:
-        yield _on_other_python(minor, installs=installs)
+        yield from _on_other_python(minor, installs=installs)
     if installs:
         yield Step("library generations", (sys.executable, "scripts/generations.py", "run"))
     else:
@@ -113,23 +71,20 @@ def steps(*, is_all_required: bool) -> Iterator[Step]:
     yield Step("whole suite", (sys.executable, "-m", "pytest", "-q"))
 
 
-def _environment(minor: str) -> Iterator[Step]:
+def _on_other_python(minor: str, *, installs: bool) -> Iterator[Step]:
     python = find_python(minor)
-    if python is not None:
-        making = ("scripts/environment.py", f".venv-{minor}", "requirements.lock", "--python", python)
-        yield Step(f"environment {minor}", (sys.executable, *making))
-
-
-def _on_other_python(minor: str, *, installs: bool) -> Step:
-    if find_python(minor) is None:
-        return Step("", missing=f"Python {minor}", is_beside_others=True)
+    if python is None:
+        yield Step("", missing=f"Python {minor}")
+        return
     environment = ROOT / f".venv-{minor}"
+    if installs:
+        making = (sys.executable, "scripts/environment.py", str(environment), "requirements.lock")
+        yield Step(f"environment {minor}", (*making, "--python", python))
     if not installs and not environment.is_dir():
-        lacking = f"an environment for Python {minor} (TICKSPAN_TEST_INSTALL=1)"
-        return Step("", missing=lacking, is_beside_others=True)
+        yield Step("", missing=f"an environment for Python {minor} (TICKSPAN_TEST_INSTALL=1)")
+        return
     chosen = (*PORTABLE, "-m", "not backends and not e2e")
-    words = (str(environment / "bin" / "python"), "-m", "pytest", "-q", *chosen)
-    return Step(f"Python {minor}", words, is_beside_others=True)
+    yield Step(f"Python {minor}", (str(environment / "bin" / "python"), "-m", "pytest", "-q", *chosen))
 
 
 def find_python(minor: str) -> str | None:

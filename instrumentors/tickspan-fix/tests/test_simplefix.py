@@ -230,6 +230,20 @@ def test_requests_whose_acknowledgement_is_lost_are_accepted_by_what_comes_later
     assert {span.status for span in story.spans()} == {"unset"}
 
 
+def test_replacements_may_be_sent_before_the_one_before_is_acknowledged(told: Capture, story: Any) -> None:
+    message("D", *OURS, (11, "a"), *LIMIT).encode()
+    parsed(message("8", *THEIRS, (37, "1"), (11, "a"), (17, "R1"), (150, "0"), (39, "0"), (38, "1")))
+    message("G", *OURS, (11, "b"), (41, "a"), *LIMIT).encode()
+    message("G", *OURS, (11, "c"), (41, "b"), *LIMIT).encode()
+    replaced = ((37, "1"), (11, "b"), (41, "a"), (17, "R2"), (150, "5"), (39, "0"), (38, "1"), (14, "0"))
+    parsed(*(message("8", *THEIRS, *fields) for fields in (replaced, REPLACED_AGAIN, FILLED_AT_LAST)))
+    life = [
+        [span.attributes[f"trading.order.{name}"] for name in ("client_id", "revision", "status")]
+        for span in story.spans("trading.order.lifecycle")
+    ]
+    assert (life, story.executions()) == ([["c", 2, "filled"]], [("E1", 1)])
+
+
 def test_a_cancel_accepts_what_it_is_about(told: Capture, story: Any) -> None:
     message("D", *OURS, (11, "a"), *LIMIT).encode()
     message("F", *OURS, (11, "b"), (41, "a"), *LIMIT[:2]).encode()
