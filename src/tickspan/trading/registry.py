@@ -75,6 +75,8 @@ News = Outcome | Suspicion
 _NOWHERE: Final = Context()
 _LAST_QUESTION: Final = 0.8
 """The part of a report's wait after which the store is asked once more."""
+_LAST_WORD_NS: Final = 500_000_000
+"""How long the store is asked about what waits when the registry closes."""
 _Likeness = tuple[object, ...]
 
 
@@ -154,6 +156,8 @@ class Orders:
         self._unmatched = 0
         self._is_sweep_due = False
         self._is_closed = False
+        self._asks_until_ns: int | None = None
+        """Set while the registry closes."""
         self._lock = threading.Lock()
         _register(self)
         observe(meter, GAUGES, self)
@@ -269,6 +273,7 @@ class Orders:
 
     def close(self) -> None:
         """Tell what is still to be told: reports that wait, lifecycles that are due, orders that are open."""
+        self._ask_a_last_time()
         with self._lock:
             left = self._room.leave(self.clock.monotonic_ns())
         for update in left:
@@ -688,6 +693,13 @@ class Orders:
         self._tell.evicted(entry.kind)
         self._write_life(entry)
 
+    def _ask_a_last_time(self) -> None:
+        """The store may know by now whose reports wait; a program that ends asks only for a moment."""
+        self._asks_until_ns = self.clock.monotonic_ns() + _LAST_WORD_NS
+        self._questions.flush()
+        self._last_questions.flush()
+        self._asks_until_ns = None
+
     def _ask_store(self, question: _Question) -> None:
         """Whether an order that a venue has pushed is in the store; then it is known here, with its reports.
 
@@ -696,6 +708,8 @@ class Orders:
         """
         store = self._store or process_store()
         if store is None or not self._room.expects(question.keys):
+            return
+        if self._asks_until_ns is not None and self.clock.monotonic_ns() > self._asks_until_ns:
             return
         for key in question.keys:
             asked = key._replace(account=question.account_hash)

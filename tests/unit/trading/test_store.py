@@ -103,6 +103,17 @@ def test_what_is_in_no_store_is_nobodys_after_its_wait(stage: OrderStage) -> Non
     assert stage.telemetry.spans()[0].attributes["trading.order.matched"] is False
 
 
+def test_what_the_store_learns_before_the_end_is_not_nobodys(stage: OrderStage, stored: StoredOrder) -> None:
+    shelf = Shelf()
+    orders = stage.orders(store=shelf)
+    orders.observe(report(OrderStatus.FILLED))
+    eventually(lambda: shelf.asked)
+    shelf.orders.append(stored)
+    orders.close()
+    (event,) = stage.telemetry.spans()
+    assert (event.name, event.trace_id, event.parent_id) == ("trading.order.event filled", TRACE, SPAN)
+
+
 def test_the_store_is_asked_again_before_a_report_counts_as_nobodys(
     stage: OrderStage, stored: StoredOrder
 ) -> None:
