@@ -389,7 +389,11 @@ from tickspan_spool.entries import StreamKey
 from tickspan_spool.taps import Finding
 
 class Tap:
+    def __init__(self, home):
+        self.is_in_its_spool = home.is_dir()
+
     def on_batch(self, batch):
+        assert self.is_in_its_spool
         stream = batch.entries[0].stream
         key = StreamKey("logs", stream.resource, b"")
         return [Finding(batch.process, key, b"\\x12\\x07\\x62\\x05found") for _ in range(1)]
