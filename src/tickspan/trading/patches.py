@@ -23,7 +23,7 @@ from tickspan.trading.detachment import awaited_in, detached_context, stepped_in
 from tickspan.trading.feed import Feed
 from tickspan.trading.feeds import Feeds
 from tickspan.trading.limits import RateLimits
-from tickspan.trading.messages import Message, close, open_message, opened
+from tickspan.trading.messages import Message, close, message_slot, open_message, opened
 from tickspan.trading.model import OrderRequest, OrderUpdate, Reject
 from tickspan.trading.registry import Orders
 from tickspan.trading.ticks import RecentTicks
@@ -182,8 +182,13 @@ def reporting(original: Any, read: ReadReport, bench: Workbench, name: str) -> A
     orders, guard = orders_of(bench), bench.guard(name)
 
     def told(client: Any, result: Any) -> Any:
-        if bench.is_active and open_call() is None:
-            guard.own(_reported, orders, read, client, result, default=None)
+        if bench.is_active and not guard.is_disabled and open_call() is None:
+            try:
+                update = read(client, result)
+                if update is not None:
+                    _reported(orders, update)
+            except Exception as error:  # noqa: BLE001 - as the guard's `own`, on a path that public trades take too
+                guard.caught(error)
         return result
 
     @functools.wraps(original)
@@ -197,10 +202,7 @@ def reporting(original: Any, read: ReadReport, bench: Workbench, name: str) -> A
     return call_async if inspect.iscoroutinefunction(original) else call
 
 
-def _reported(orders: Orders, read: ReadReport, client: Any, result: Any) -> None:
-    update = read(client, result)
-    if update is None:
-        return
+def _reported(orders: Orders, update: OrderUpdate) -> None:
     message = open_message()
     if message is None:
         orders.observe(update)
@@ -259,10 +261,10 @@ def _handling(original: Any, bench: Workbench, name: str, feed_of: FeedOf | None
     def call(*args: Any, **kwargs: Any) -> Any:
         if not bench.is_active:
             return original(*args, **kwargs)
-        message = Message(now_ns())
+        message, slot = Message(now_ns()), message_slot()
         if feed_of is not None:
             guard.own(_heard, message, feed_of, bench, args, default=None)
-        token = opened(message)
+        before, slot.message = slot.message, message
         try:
             return original(*args, **kwargs)
         except Exception as error:
@@ -270,9 +272,9 @@ def _handling(original: Any, bench: Workbench, name: str, feed_of: FeedOf | None
                 guard.own(message.feed.handler_failed, error, default=None)
             raise
         finally:
-            close(message, token)
-            if message.reports:
-                guard.own(_tell_reports, orders, message, default=None)
+            slot.message = before
+            if message.reports is not None:
+                guard.own(tell_reports, orders, message, default=None)
 
     return call
 
@@ -288,7 +290,7 @@ def _handling_async(original: Any, bench: Workbench, name: str, feed_of: FeedOf 
         message = Message(now_ns())
         if feed_of is not None:
             guard.own(_heard, message, feed_of, bench, args, default=None)
-        token = opened(message)
+        handler = opened(message)
         try:
             return await original(*args, **kwargs)
         except Exception as error:
@@ -296,9 +298,9 @@ def _handling_async(original: Any, bench: Workbench, name: str, feed_of: FeedOf 
                 guard.own(message.feed.handler_failed, error, default=None)
             raise
         finally:
-            close(message, token)
-            if message.reports:
-                guard.own(_tell_reports, orders, message, default=None)
+            close(handler)
+            if message.reports is not None:
+                guard.own(tell_reports, orders, message, default=None)
 
     return call
 
@@ -309,7 +311,10 @@ def _heard(message: Message, feed_of: FeedOf, bench: Workbench, args: tuple[Any,
         feed.received(message.received_ns)
 
 
-def _tell_reports(orders: Orders, message: Message) -> None:
+def tell_reports(orders: Orders, message: Message) -> None:
+    """What a message has reported, once its handler is through; its ticks name the orders."""
+    if message.reports is None:
+        return
     named = tuple(
         key
         for update in message.reports.values()

@@ -5,13 +5,12 @@ Per delivered message there is one `TickRef`. It becomes a span only when an ord
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from tickspan.config import TradingSettings
 from tickspan.trading.model import Trigger
@@ -32,6 +31,9 @@ class TickKind(StrEnum):
     ORDER = "order"
     POLL = "poll"
     """Market data that was asked for by a request."""
+
+
+_MARKET: Final = TickKind.MARKET
 
 
 class Pulse(Protocol):
@@ -70,7 +72,6 @@ class TickRef:
         self,
         venue: str,
         received_ns: int,
-        *,
         instrument: str | None = None,
         channel: str | None = None,
         kind: TickKind = TickKind.MARKET,
@@ -102,9 +103,8 @@ def current_tick() -> TickRef | None:
     return _current.get()
 
 
-def set_current_tick(tick: TickRef | None) -> None:
-    """Make `tick` the current one in this context, until the next."""
-    _current.set(tick)
+set_current_tick: Final = cast("Callable[[TickRef | None], None]", _current.set)
+"""Make a tick the current one in this context, until the next."""
 
 
 @contextmanager
@@ -120,30 +120,35 @@ def tick_scope(tick: TickRef | None) -> Generator[None]:
 class RecentTicks:
     """The newest market tick per instrument of one client, for orders whose context lost theirs.
 
-    Bounded: the instrument that was silent longest leaves first.
+    Bounded: the instruments that were silent longest leave first.
     """
 
     __slots__ = ("_newest",)
 
     def __init__(self) -> None:
-        self._newest: OrderedDict[str, TickRef] = OrderedDict()
+        self._newest: dict[str, TickRef] = {}
 
     def __len__(self) -> int:
         return len(self._newest)
 
     def note(self, tick: TickRef) -> None:
         """Remember `tick` if it is market data of one instrument."""
-        instrument = tick.instrument
-        if instrument is None or tick.kind is not TickKind.MARKET:
+        instrument, newest = tick.instrument, self._newest
+        if instrument is None or tick.kind is not _MARKET:
             return
-        self._newest[instrument] = tick
-        self._newest.move_to_end(instrument)
-        if len(self._newest) > MAX_INSTRUMENTS:
-            self._newest.popitem(last=False)
+        if instrument not in newest and len(newest) >= MAX_INSTRUMENTS:
+            self._forget_silent()
+        newest[instrument] = tick
 
     def newest(self, instrument: str | None) -> TickRef | None:
         """The last tick noted for `instrument`."""
         return self._newest.get(instrument) if instrument is not None else None
+
+    def _forget_silent(self) -> None:
+        """A tenth leaves at once, so that to find them costs each tick next to nothing."""
+        ages = [(tick.received_ns, instrument) for instrument, tick in tuple(self._newest.items())]
+        for _, instrument in sorted(ages)[: MAX_INSTRUMENTS // 10]:
+            self._newest.pop(instrument, None)
 
 
 @dataclass(frozen=True, slots=True)

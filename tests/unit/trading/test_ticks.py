@@ -61,11 +61,12 @@ def test_the_newest_tick_of_an_instrument_is_the_last_one_noted(instruments: lis
     assert {name: recent.newest(name) for name in last} == last
 
 
-def test_the_memory_of_ticks_is_bounded() -> None:
+def test_the_memory_of_ticks_is_bounded_and_who_was_silent_longest_leaves() -> None:
     recent = RecentTicks()
     for number in range(MAX_INSTRUMENTS + 10):
-        recent.note(TickRef("sim", 0, instrument=str(number)))
-    assert (len(recent), recent.newest("9"), recent.newest("10") is not None) == (MAX_INSTRUMENTS, None, True)
+        recent.note(TickRef("sim", number, instrument=str(number)))
+    remembered = [number for number in range(MAX_INSTRUMENTS + 10) if recent.newest(str(number))]
+    assert (len(recent), remembered) == (MAX_INSTRUMENTS - 90, list(range(100, MAX_INSTRUMENTS + 10)))
 
 
 def test_what_is_no_market_data_of_one_instrument_is_not_noted() -> None:

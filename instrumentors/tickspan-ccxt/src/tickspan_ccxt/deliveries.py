@@ -21,16 +21,19 @@ from tickspan.trading import (
     orders_of,
     set_current_tick,
 )
-from tickspan.trading.messages import Heard
+from tickspan.trading.messages import current_slot
 
 from tickspan_ccxt.describe import exchange_of, venue_of
-from tickspan_ccxt.read import Topic, topic
-from tickspan_ccxt.streams import Streams, streams_of
+from tickspan_ccxt.lines import OTHER, Line, form_of
+from tickspan_ccxt.read import topic
+from tickspan_ccxt.streams import Frame, Streams, streams_of
 
 # Attributes of ccxt's futures, which are of a plain Python class with a `__dict__`; the names are ours alone.
 _TICK: Final = "_tickspan_tick"
 _CALL: Final = "_tickspan_call"
 _RACED: Final = "_tickspan_raced"
+_MAX_NAMES: Final = 1_000
+"""Of one connection, under which ccxt hands on results."""
 
 _PLAIN: Final = (dict, list)
 """What the answer to a query of orders is; a stream of them is one of ccxt's own caches."""
@@ -58,37 +61,36 @@ class Deliveries:
         """The newest ticks of `exchange`; None if it never had one."""
         return self._recent.get(exchange)
 
-    def expected(self, _exchange: Any, future: Any) -> None:
-        """A subscription or request was made: inside an order call its future is that call's answer."""
-        call = open_call()
-        if call is not None and future is not None:
-            setattr(future, _CALL, call)
-
     def resolved(self, client: Any, result: Any, message_hash: Any) -> None:
         """P2: a handler has decoded the message, for whom waits for `message_hash` or for nobody."""
-        message, future = open_message(), client.futures.get(message_hash)
-        if message is None:
+        slot = current_slot()
+        frame = slot.message if slot is not None else None
+        if type(frame) is not Frame:
             return
-        call: OrderCall | None = getattr(future, _CALL, None)
-        if call is not None:
-            _answered(message, call)
-            return
-        told = topic(result)
-        if told is None:
-            return
-        if told.kind is TickKind.ORDER and type(result) in _PLAIN:
-            message.is_asked = True
-            return
-        stream = (told.channel, told.instrument)
-        heard = message.streams.get(stream)
-        if heard is None:
-            heard = message.streams[stream] = Heard(told.venue_time_ns)
-        if future is None or future.done():
-            return
-        heard.is_awaited = True
-        exchange = exchange_of(client)
-        if exchange is not None:
-            setattr(future, _TICK, self._tick(message, client, exchange, told))
+        future = client.futures.get(message_hash)
+        if future is not None:
+            call: OrderCall | None = getattr(future, _CALL, None)
+            if call is not None:
+                _answered(frame, call)
+                return
+        form = frame.forms.get(message_hash)
+        instrument, milliseconds = OTHER if form is None else form.glance(result)
+        line = None if form is None else form.lines.get(instrument)
+        if line is None:
+            line, milliseconds = self._found(frame, client, result, message_hash)
+            if line is None:
+                return
+        feed, received_ns = line.feed, frame.received_ns
+        venue_time_ns = milliseconds * 1_000_000 if type(milliseconds) is int else None
+        is_awaited = future is not None and not future.done()
+        if feed.received_ns != received_ns:  # a message counts once, under however many names it is handed on
+            feed.received(received_ns, venue_time_ns=venue_time_ns, size_bytes=frame.size_bytes)
+            if not is_awaited:
+                frame.unawaited = [*(frame.unawaited or ()), feed]
+        elif is_awaited and frame.unawaited is not None and feed in frame.unawaited:
+            frame.unawaited.remove(feed)
+        if is_awaited and line.recent is not None:
+            setattr(future, _TICK, frame.tick_of(line, line.recent, venue_time_ns))
 
     def rejected(self, client: Any, error: Any, message_hash: Any) -> None:
         """The message is an error for whom waits for `message_hash`."""
@@ -105,13 +107,13 @@ class Deliveries:
 
     def delivered(self, future: Any) -> None:
         """P3: the consumer of `future` goes on, in its own task, with the message as its tick."""
-        tick = _tick_of(future)
+        tick: TickRef | None = getattr(future, _TICK, None) or _raced_tick(future)
         if tick is None or open_call() is not None:
             return
         if tick.delivered_ns is None:
-            tick.delivered_ns = self._orders.clock.monotonic_ns()
+            delivered_ns = tick.delivered_ns = self._orders.clock.monotonic_ns()
             if tick.feed is not None:
-                tick.feed.delivered(tick.delivered_ns - tick.received_ns)
+                tick.feed.delivered(delivered_ns - tick.received_ns)
         set_current_tick(tick)
 
     def polled(self, exchange: Any, result: Any) -> None:
@@ -129,24 +131,38 @@ class Deliveries:
         age_ns = self._orders.clock.monotonic_ns() - current.received_ns
         return age_ns > self._orders.settings.max_tick_age_s * 1e9
 
-    def _tick(self, message: Message, client: Any, exchange: Any, told: Topic) -> TickRef:
-        known = message.ticks.get(told.instrument)
-        if known is not None:
-            return known
-        tick = message.ticks[told.instrument] = TickRef(
-            venue_of(exchange),
-            message.received_ns,
-            instrument=told.instrument,
-            channel=told.channel,
-            kind=told.kind,
-            venue_time_ns=told.venue_time_ns,
-            feed=self._streams.of(client, told.channel, told.instrument),
-        )
+    def _found(
+        self, frame: Frame, client: Any, result: Any, message_hash: Any
+    ) -> tuple[Line | None, int | None]:
+        """The line that carries such results under this name from now on, if it is a feed; and its time."""
+        told = topic(result)
+        if told is None:
+            return None, None
+        if told.kind is TickKind.ORDER and type(result) in _PLAIN:
+            frame.is_asked = True
+            return None, None
+        forms, form = frame.forms, frame.forms.get(message_hash)
+        if form is None or form.glance(result) is OTHER:
+            if len(forms) >= _MAX_NAMES:
+                forms.clear()  # names of requests, which come once
+            form = forms[message_hash] = form_of(result)
+        instrument, milliseconds = form.glance(result)
+        feed = self._streams.of(client, told.channel, told.instrument)
+        line = form.lines[instrument] = Line(told, feed, self._recent_of(exchange_of(client)))
+        return line, milliseconds
+
+    def _recent_of(self, exchange: Any) -> RecentTicks | None:
+        if exchange is None:
+            return None
         recent = self._recent.get(exchange)
         if recent is None:
             recent = self._recent[exchange] = RecentTicks()
-        recent.note(tick)
-        return tick
+        return recent
+
+
+def expected(future: Any, call: OrderCall) -> None:
+    """A request was made inside an order call: its future is that call's answer."""
+    setattr(future, _CALL, call)
 
 
 def _answered(message: Message, call: OrderCall) -> None:
@@ -154,13 +170,14 @@ def _answered(message: Message, call: OrderCall) -> None:
     call.mark(Point.ANSWERED, message.received_ns)
 
 
-def _tick_of(future: Any) -> TickRef | None:
-    own: TickRef | None = getattr(future, _TICK, None)
-    if own is not None:
-        return own
-    raced: tuple[Any, ...] = getattr(future, _RACED, ())
-    won = (_tick_of(one) for one in raced if one.done() and not one.cancelled())
-    return next((tick for tick in won if tick is not None), None)
+def _raced_tick(future: Any) -> TickRef | None:
+    """The tick of whichever future has won the race that `future` stands for."""
+    for one in getattr(future, _RACED, ()):
+        if one.done() and not one.cancelled():
+            tick: TickRef | None = getattr(one, _TICK, None) or _raced_tick(one)
+            if tick is not None:
+                return tick
+    return None
 
 
 _deliveries: Final[weakref.WeakKeyDictionary[Workbench, Deliveries]] = weakref.WeakKeyDictionary()

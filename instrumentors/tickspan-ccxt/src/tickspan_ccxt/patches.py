@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Generator, Mapping
 from typing import Any, Final
 
 from tickspan.instrumentation import Row, Workbench, Wrap
 from tickspan.trading import (
     Make,
-    MessagePatch,
     OrderMethod,
     OrderRequest,
     PerClass,
     ReadLoopPatch,
     detaching,
-    open_message,
+    open_call,
     reporting,
 )
 from tickspan.trading.patches import ReadReport
 
 from tickspan_ccxt import describe, read, streams, wire
-from tickspan_ccxt.deliveries import Deliveries, deliveries_of
+from tickspan_ccxt.deliveries import deliveries_of, expected
 
 BASE: Final = "ccxt.base.exchange"
 CLIENT: Final = "ccxt.async_support.base.ws.client"
@@ -47,13 +47,24 @@ ORDER_CALLS: Final[Mapping[str, Describe]] = {
     "fetch_order_ws": describe.fetch_order,
     "close_position": describe.close_position,
 }
+POLLS: Final = (
+    "fetch_bids_asks",
+    "fetch_ohlcv",
+    "fetch_order_book",
+    "fetch_ticker",
+    "fetch_tickers",
+    "fetch_trades",
+)
+"""What reads market data by a request."""
+_CAPITALS: Final = {"ohlcv": "OHLCV", "le": "LE", "be": "BE", "adl": "ADL"}
+"""Words that ccxt's second names spell otherwise."""
 _EDITS: Final = frozenset({"edit_order", "edit_order_ws"})
 
 
 def camelcase(name: str) -> str:
     """The second name that ccxt's `__init__` binds on the class: `create_order` as `createOrder`."""
     first, *rest = name.split("_")
-    return first + "".join(part.capitalize() for part in rest)
+    return first + "".join(_CAPITALS.get(part, part.capitalize()) for part in rest)
 
 
 def _order_call(name: str, asked: Describe) -> Make:
@@ -71,40 +82,38 @@ def _reports(reader: ReadReport, name: str) -> Make:
     return lambda original, _owner, bench: reporting(original, reader, bench, name)
 
 
-def _after(note: Callable[[Deliveries, Any, Any], None], name: str) -> Make:
-    """`note(deliveries, exchange, result)` after each call of a plain function."""
+def _polling(original: Any, _owner: type, bench: Workbench) -> Any:
+    """Reads market data by a request, plainly or as a coroutine."""
+    deliveries, guard = deliveries_of(bench), bench.guard("market data by request")
 
-    def make(original: Any, _owner: type, bench: Workbench) -> Any:
-        deliveries, guard = deliveries_of(bench), bench.guard(name)
+    def told(exchange: Any, result: Any) -> Any:
+        if bench.is_active:
+            guard.own(deliveries.polled, exchange, result, default=None)
+        return result
 
-        @functools.wraps(original)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            result = original(*args, **kwargs)
-            if bench.is_active:
-                guard.own(note, deliveries, args[0], result, default=None)
-            return result
+    @functools.wraps(original)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return told(args[0], original(*args, **kwargs))
 
-        return call
+    @functools.wraps(original)
+    async def call_async(*args: Any, **kwargs: Any) -> Any:
+        return told(args[0], await original(*args, **kwargs))
 
-    return make
+    return call_async if inspect.iscoroutinefunction(original) else call
 
 
-def _polling(name: str) -> Make:
-    """Market data out of an answer. Streams pass here too, for every message: they only look."""
+def _expecting(original: Any, _owner: type, bench: Workbench) -> Any:
+    """A subscription or a request over a WebSocket."""
 
-    def make(original: Any, _owner: type, bench: Workbench) -> Any:
-        deliveries, guard = deliveries_of(bench), bench.guard(name)
+    @functools.wraps(original)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        future = original(*args, **kwargs)
+        order_call = open_call()
+        if order_call is not None and future is not None and bench.is_active:
+            expected(future, order_call)
+        return future
 
-        @functools.wraps(original)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            result = original(*args, **kwargs)
-            if bench.is_active and open_message() is None:
-                guard.own(deliveries.polled, args[0], result, default=None)
-            return result
-
-        return call
-
-    return make
+    return call
 
 
 def _resolving(original: Any, bench: Workbench) -> Any:
@@ -112,8 +121,11 @@ def _resolving(original: Any, bench: Workbench) -> Any:
 
     @functools.wraps(original)
     def resolve(client: Any, result: Any, message_hash: Any) -> Any:
-        if bench.is_active:
-            guard.own(deliveries.resolved, client, result, message_hash, default=None)
+        if bench.is_active and not guard.is_disabled:
+            try:
+                deliveries.resolved(client, result, message_hash)
+            except Exception as error:  # noqa: BLE001 - as the guard's `own`, without its call
+                guard.caught(error)
         return original(client, result, message_hash)
 
     return resolve
@@ -153,8 +165,11 @@ def _awaiting(original: Any, bench: Workbench) -> Any:
 
     def delivering(future: Any, waiting: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
         result = yield from waiting
-        if bench.is_active:
-            guard.own(deliveries.delivered, future, default=None)
+        if bench.is_active and not guard.is_disabled:
+            try:
+                deliveries.delivered(future)
+            except Exception as error:  # noqa: BLE001 - as the guard's `own`, without its call
+                guard.caught(error)
         return result
 
     return wait
@@ -179,22 +194,24 @@ METHODS: Final[Mapping[str, Make]] = {
     "on_rest_response": wire.answered,
     "safe_order": _reports(read.order_update, "safe_order"),
     "safe_trade": _reports(read.trade_update, "safe_trade"),
-    "safe_ticker": _polling("safe_ticker"),
-    "parse_order_book": _polling("parse_order_book"),
-    "parse_ohlcvs": _polling("parse_ohlcvs"),
-    "watch": _after(Deliveries.expected, "watch"),
-    "watch_multiple": _after(Deliveries.expected, "watch_multiple"),
+    **dict.fromkeys(POLLS, _polling),
+    "watch": _expecting,
+    "watch_multiple": _expecting,
     "load_time_difference": wire.timing,
-    "handle_message": streams.numbering,
     "clean_cache": _forgetting,
     "delay": lambda original, _owner, bench: detaching(original, bench),
 }
 """What is wrapped on exchange classes: sync, async and pro hang from one base."""
+NUMBERED: Final[Mapping[str, Make]] = {
+    "handle_order_book": streams.numbering,
+    "handle_trade": streams.numbering,
+}
+"""What is wrapped on classes whose venues number their messages."""
 
 ROWS: Final[tuple[Row, ...]] = (
     PerClass(BASE, ("BaseExchange", "Exchange"), METHODS, camelcase),
+    PerClass("ccxt.pro.binance", ("binance",), NUMBERED, camelcase),
     Wrap(CLIENT, "Client.handle_message", streams.hearing),
-    MessagePatch(CLIENT, "Client.handle_message", feed=streams.connection_of),
     ReadLoopPatch(CLIENT, "Client.connect"),
     Wrap(CLIENT, "Client.connect", streams.dialling),
     Wrap(CLIENT, "Client.open", streams.opening),

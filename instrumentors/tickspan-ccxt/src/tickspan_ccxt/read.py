@@ -87,7 +87,7 @@ def order_update(exchange: Any, order: Any) -> OrderUpdate | None:
 
 def trade_update(exchange: Any, trade: Any) -> OrderUpdate | None:
     """A unified trade of one's own as a report; None for the public's, which name no order."""
-    if not isinstance(trade, Mapping) or trade.get("order") is None:
+    if not isinstance(trade, dict) or trade.get("order") is None:  # asked for every trade of a stream
         return None
     return OrderUpdate(
         venue_of(exchange),

@@ -8,18 +8,21 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tickspan.instrumentation import Workbench, is_suppressed
-from tickspan.trading import Feed, Feeds, feeds_of, open_message
+from tickspan.trading import Feed, Feeds, Message, RecentTicks, TickRef, feeds_of, orders_of
+from tickspan.trading.messages import current_slot, message_slot
+from tickspan.trading.patches import tell_reports
 
 from tickspan_ccxt.describe import LIBRARY, environment_of, exchange_of, venue_of
+from tickspan_ccxt.lines import Form, Line
 from tickspan_ccxt.sequences import numbers_in
 
 CONNECTION: Final = "connection"
 """The channel under which a connection itself is told: all its messages, its attempts, its loop."""
 ORDER_CHANNELS: Final = frozenset({"orders", "executions"})
-_STREAMS: Final = "_tickspan_streams"
-_SILENT: Final = "_tickspan_silent"
-"""Attributes of ccxt's clients, which are of a plain Python class; the names are ours alone."""
+_CONNECTION: Final = "_tickspan_connection"
+"""Attribute of ccxt's clients, which are of a plain Python class; the name is ours alone."""
 _SIGNS_OF_LIFE: Final = ("PING", "PONG")
+_SIZED: Final = (str, bytes)
 _ON_PURPOSE: Final = 1000
 _TOPICS: Final[Mapping[str, str]] = {
     "ticker": "ticker",
@@ -32,9 +35,62 @@ _TOPICS: Final[Mapping[str, str]] = {
 """ccxt's words for what a subscription is about, and ours."""
 
 Key = tuple[str, str | None]
-_THE_CONNECTION: Final[Key] = (CONNECTION, None)
-_NONE: Final[dict[Key, Feed]] = {}
-"""What a connection that was never heard has: looked into, never written."""
+
+
+class Connection:
+    """What is known of one connection of ccxt.pro."""
+
+    __slots__ = ("feed", "feeds", "forms", "is_silent")
+
+    def __init__(self) -> None:
+        self.feeds: dict[Key, Feed] = {}
+        """By channel and instrument."""
+        self.feed: Feed | None = None
+        """The one that stands for the connection itself."""
+        self.forms: dict[Any, Form] = {}
+        """By the names under which ccxt hands results to whoever waits."""
+        self.is_silent = False
+        """Whoever connected has asked for silence."""
+
+
+def connection_of(client: Any) -> Connection:
+    """What is known of the connection `client`."""
+    known: Connection | None = getattr(client, _CONNECTION, None)
+    if known is None:
+        known = Connection()
+        setattr(client, _CONNECTION, known)
+    return known
+
+
+class Frame(Message):
+    """A message of a connection while ccxt handles it."""
+
+    __slots__ = ("forms", "size_bytes", "unawaited")
+
+    def __init__(self, received_ns: int, feed: Feed, forms: dict[Any, Form], size_bytes: int) -> None:
+        super().__init__(received_ns, feed)
+        self.forms = forms
+        """Those of its connection."""
+        self.size_bytes = size_bytes
+        self.unawaited: list[Feed] | None = None
+        """The streams that it is for, though nobody waits for it there."""
+
+    def tick_of(self, line: Line, recent: RecentTicks, venue_time_ns: int | None) -> TickRef:
+        """The tick of all that wait for this message on account of one instrument."""
+        ticks, instrument = self.ticks, line.instrument
+        tick = ticks.get(instrument)
+        if tick is None:
+            tick = ticks[instrument] = TickRef(
+                line.venue,
+                self.received_ns,
+                instrument,
+                line.channel,
+                line.kind,
+                venue_time_ns,
+                feed=line.feed,
+            )
+            recent.note(tick)
+        return tick
 
 
 def streams_of(bench: Workbench) -> Streams:
@@ -53,10 +109,9 @@ class Streams:
 
     def of(self, client: Any, channel: str, instrument: str | None) -> Feed:
         """The stream of `channel` and `instrument` on the connection `client`."""
-        known: dict[Key, Feed] = client.__dict__.get(_STREAMS, _NONE)
+        known = connection_of(client).feeds
         feed = known.get((channel, instrument))
         if feed is None:
-            known = _known(client)
             exchange = exchange_of(client)
             feed = known[channel, instrument] = self._feeds.feed(
                 venue_of(exchange) if exchange is not None else "unknown",
@@ -71,40 +126,45 @@ class Streams:
 
     def connection(self, client: Any) -> Feed:
         """The connection itself."""
-        return self.of(client, CONNECTION, None)
+        known = connection_of(client)
+        if known.feed is None:
+            known.feed = self.of(client, CONNECTION, None)
+        return known.feed
 
     def all_of(self, client: Any) -> tuple[Feed, ...]:
         """Every stream of the connection, and the connection itself."""
-        return tuple(_known(client).values())
+        return tuple(connection_of(client).feeds.values())
 
-    def heard(self, client: Any, raw: Any) -> None:
-        """A message of a connection was handled, well or not."""
-        message = open_message()
-        if message is None:
-            return
-        at_ns, data = message.received_ns, raw.data
-        size = len(data) if isinstance(data, str | bytes) else 0
-        if message.feed is not None:
-            message.feed.bytes += size
-        for (channel, instrument), heard in message.streams.items():
-            feed = self.of(client, channel, instrument)
-            feed.received(at_ns, venue_time_ns=heard.venue_time_ns, size_bytes=size)
-            if not heard.is_awaited:
-                feed.conflated()
-        kind: Any = getattr(raw.type, "name", None)
-        if not message.streams and kind in _SIGNS_OF_LIFE:
+    def framed(self, client: Any, raw: Any, received_ns: int) -> Frame:
+        """What has come out of the socket of a connection, counted."""
+        known: Connection | None = getattr(client, _CONNECTION, None)
+        if known is None or known.feed is None:
+            self.connection(client)
+            known = connection_of(client)
+        data, feed = raw.data, known.feed
+        assert feed is not None
+        size_bytes = len(data) if type(data) in _SIZED else 0
+        feed.received(received_ns, size_bytes=size_bytes)
+        return Frame(received_ns, feed, known.forms, size_bytes)
+
+    def handled(self, client: Any, raw: Any, frame: Frame) -> None:
+        """A message was handled, well or not: what nobody awaited is replaced by what comes next."""
+        for feed in frame.unawaited or ():
+            feed.conflated()
+        if getattr(raw.type, "name", None) in _SIGNS_OF_LIFE:
             for feed in self.all_of(client):
-                feed.alive(at_ns)
+                feed.alive(frame.received_ns)
 
-    def resume(self, client: Any) -> None:
-        """The receive loop of a connection has died with its handler: start it again, if that is wished."""
+    def failed(self, client: Any, frame: Frame, error: Exception) -> None:
+        """A handler has raised: the receive loop has died with it, and starts again if that is wished."""
+        if frame.feed is not None:
+            frame.feed.handler_failed(error)
         if self._feeds.settings.resume_receive_loop:
             client.asyncio_loop.call_soon(client.receive_loop)
 
-    def numbered(self, client: Any, content: Any) -> None:
-        """A decoded message, for venues whose messages carry numbers."""
-        exchange = exchange_of(client)
-        told = numbers_in(venue_of(exchange), content) if exchange is not None else None
+    def numbered(self, exchange: Any, client: Any, content: Any) -> None:
+        """A decoded message of a venue that numbers its messages."""
+        told = numbers_in(venue_of(exchange), content)
         if told is not None:
             self.of(client, told.channel, told.symbol).sequenced(told.first, told.last)
 
@@ -116,39 +176,37 @@ class Streams:
         symbols: frozenset[str | None] = frozenset(subscription.get("symbols") or ())
         clients: Mapping[str, Any] = getattr(exchange, "clients", None) or {}
         for client in tuple(clients.values()):
-            for (known_channel, instrument), feed in _known(client).items():
+            for (known_channel, instrument), feed in connection_of(client).feeds.items():
                 if known_channel == channel and (not symbols or instrument in symbols):
                     feed.closed()
 
 
-def _known(client: Any) -> dict[Key, Feed]:
-    known: dict[Key, Feed] | None = client.__dict__.get(_STREAMS)
-    if known is None:
-        known = client.__dict__[_STREAMS] = {}
-    return known
-
-
-def connection_of(bench: Workbench, client: Any, _args: tuple[Any, ...]) -> Feed:
-    """The stream that stands for the connection a message came by."""
-    known: dict[Key, Feed] = client.__dict__.get(_STREAMS, _NONE)
-    return known.get(_THE_CONNECTION) or streams_of(bench).connection(client)
-
-
 def hearing(original: Any, bench: Workbench) -> Any:
-    """`Client.handle_message(message)`, inside of what makes the message the open one."""
-    streams, guard = streams_of(bench), bench.guard("Client.handle_message")
+    """`Client.handle_message(raw)`: its entry is the receipt (P1), its reports are told when it returns."""
+    orders, streams, guard = orders_of(bench), streams_of(bench), bench.guard("Client.handle_message")
+    now_ns = orders.clock.monotonic_ns
 
     @functools.wraps(original)
-    def handle_message(client: Any, message: Any) -> Any:
-        if not bench.is_active:
-            return original(client, message)
+    def handle_message(client: Any, raw: Any) -> Any:
+        if guard.is_disabled or not bench.is_active:
+            return original(client, raw)
         try:
-            return original(client, message)
-        except Exception:
-            guard.own(streams.resume, client, default=None)
+            frame, slot = streams.framed(client, raw, now_ns()), current_slot() or message_slot()
+        except Exception as error:  # noqa: BLE001 - as the guard's `own`, without its call
+            guard.caught(error)
+            return original(client, raw)
+        before, slot.message = slot.message, frame
+        try:
+            return original(client, raw)
+        except Exception as error:
+            guard.own(streams.failed, client, frame, error, default=None)
             raise
         finally:
-            guard.own(streams.heard, client, message, default=None)
+            slot.message = before
+            if frame.unawaited is not None or type(raw.data) is not str:
+                guard.own(streams.handled, client, raw, frame, default=None)
+            if frame.reports is not None:
+                guard.own(tell_reports, orders, frame, default=None)
 
     return handle_message
 
@@ -159,7 +217,7 @@ def dialling(original: Any, bench: Workbench) -> Any:
     @functools.wraps(original)
     def connect(client: Any, *args: Any, **kwargs: Any) -> Any:
         if bench.is_active:
-            client.__dict__[_SILENT] = is_suppressed()
+            connection_of(client).is_silent = is_suppressed()
         return original(client, *args, **kwargs)
 
     return connect
@@ -171,7 +229,7 @@ def opening(original: Any, bench: Workbench) -> Any:
 
     @functools.wraps(original)
     async def open_client(client: Any, *args: Any, **kwargs: Any) -> Any:
-        if not bench.is_active or client.__dict__.get(_SILENT):
+        if not bench.is_active or connection_of(client).is_silent:
             return await original(client, *args, **kwargs)
         attempt = guard.own(lambda: streams.connection(client).connecting(), default=None)
         try:
@@ -218,16 +276,16 @@ def closing(original: Any, bench: Workbench) -> Any:
 
 
 def numbering(original: Any, _owner: type, bench: Workbench) -> Any:
-    """`handle_message(client, message)` of an exchange: what the venue itself says, decoded."""
-    guard, streams = bench.guard("handle_message"), streams_of(bench)
+    """A handler of messages that carry numbers, `(client, message)`: decoded, as they came."""
+    guard, streams = bench.guard("sequence numbers"), streams_of(bench)
 
     @functools.wraps(original)
-    def handle_message(exchange: Any, client: Any, message: Any) -> Any:
+    def handle(exchange: Any, client: Any, message: Any) -> Any:
         if bench.is_active:
-            guard.own(streams.numbered, client, message, default=None)
+            guard.own(streams.numbered, exchange, client, message, default=None)
         return original(exchange, client, message)
 
-    return handle_message
+    return handle
 
 
 def _telling(original: Any, bench: Workbench, name: str) -> Any:

@@ -1,0 +1,1 @@
+"""Figures of the trading part: ticks, orders, memory, alarms, matching, back-tests, wire."""
