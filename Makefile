@@ -5,7 +5,7 @@ BIN := $(ENV)/bin
 DEMO_ENV := .venv-demo
 SECONDS ?= 10
 
-.PHONY: demo test unit check format bench bench-baseline bench-pipeline bench-faults soak check-upstream e2e-freqtrade generations backends reference semconv lock env clean
+.PHONY: demo test unit check format bench bench-baseline bench-pipeline bench-faults bench-queries bench-trading soak check-upstream e2e-freqtrade generations backends reference semconv lock env clean
 
 demo: ## see a trading bot explained, order by order
 	@$(PYTHON) scripts/environment.py $(DEMO_ENV) requirements-demo.lock
@@ -39,6 +39,12 @@ bench-pipeline: env ## the pipeline beside its peers: cost, tails, delivery, exi
 bench-faults: env ## stock OpenTelemetry and ours in the same faults
 	@$(BIN)/python benchmarks/faults/run.py $(BENCH_FLAGS)
 
+bench-queries: env ## what a statement costs, what analysis disturbs, what advice gives
+	@$(BIN)/python benchmarks/queries/run.py $(BENCH_FLAGS)
+
+bench-trading: env ## what ticks and orders cost; alarms, matching, memory, back-tests, the wire
+	@$(BIN)/python benchmarks/trading/run.py $(BENCH_FLAGS)
+
 soak: env ## a ten-minute outage of the receiver, and a burst of a million spans
 	@$(BIN)/python scripts/soak.py $(SOAK_FLAGS)
 	@$(BIN)/python scripts/soak.py --burst 1000000
@@ -57,13 +63,14 @@ backends: env ## install and build the servers that tests use
 
 reference: env ## write the reference pages that come from code
 	@$(BIN)/python scripts/reference.py
+	@$(BIN)/python scripts/query_rules.py
 
 semconv: env ## write the names of `trading.*` and their page from the registry
 	@$(BIN)/python scripts/semconv.py
 
 lock: ## needs uv; writes the lock files without addresses
 	uv lock --quiet
-	uv export --quiet --frozen --no-emit-workspace --all-packages --all-groups --all-extras --no-header -o requirements.lock
+	uv export --quiet --frozen --no-emit-workspace --all-packages --all-groups --all-extras --no-extra sql-fast --no-header -o requirements.lock
 	uv export --quiet --frozen --no-emit-workspace --package tickspan --no-dev --extra demo --no-header -o requirements-demo.lock
 
 env:

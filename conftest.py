@@ -28,6 +28,12 @@ _BACKEND_OF_FIXTURE: Mapping[str, str] = {
     "otelcol": "otelcol",
     "redis_server": "redis-server",
     "postgresql_server": "postgresql",
+    "hypopg_server": "hypopg",
+    "mariadb_server": "mariadb",
+}
+_HYPOPG_SETTINGS: Mapping[str, str] = {
+    "shared_preload_libraries": "auto_explain,pg_stat_statements",
+    "log_line_prefix": "%m [%p] %u@%d %a ",
 }
 
 
@@ -163,3 +169,25 @@ def postgresql_server(request: pytest.FixtureRequest) -> Iterator[str]:
     with servers.postgresql_server(session.require("postgresql").executable) as server:
         session.running["postgresql_server"] = server
         yield server.url
+
+
+@pytest.fixture(scope="session")
+def hypopg_server(request: pytest.FixtureRequest) -> Iterator[servers.DatabaseServer]:
+    """A PostgreSQL 15 with auto_explain and pg_stat_statements loaded and hypopg at hand.
+
+    Extensions are created per database; each test file makes a database of its own.
+    """
+    session = request.config.stash[_SESSION]
+    executable = session.require("hypopg").executable
+    with servers.postgresql_server(executable, _HYPOPG_SETTINGS) as server:
+        session.running["hypopg_server"] = server
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb_server(request: pytest.FixtureRequest) -> Iterator[servers.DatabaseServer]:
+    """A MariaDB server of this session; each test file makes a database of its own."""
+    session = request.config.stash[_SESSION]
+    with servers.mariadb_server(session.require("mariadb").executable) as server:
+        session.running["mariadb_server"] = server
+        yield server

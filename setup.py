@@ -11,7 +11,16 @@ import os
 
 from setuptools import Extension, setup
 
-HOT = ("recording.logrecord", "recording.mentions", "recording.metering", "recording.span", "recording.wire")
+HOT = (
+    "instrumentation.db.parameters",
+    "instrumentation.db.statements",
+    "instrumentation.db.transaction",
+    "recording.logrecord",
+    "recording.mentions",
+    "recording.metering",
+    "recording.span",
+    "recording.wire",
+)
 
 
 def extensions() -> list[Extension]:

@@ -44,6 +44,7 @@ class Program:
         wanted: the start of an acceptable version; "" takes any.
         folders: where it may be besides PATH, as a glob pattern below "/".
         packages: Debian packages that bring it; none: it is built.
+        companions: files that must be there too, as paths from the program's folder.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Program:
     wanted: str = ""
     folders: str = ""
     packages: tuple[str, ...] = ()
+    companions: tuple[str, ...] = ()
 
 
 PROGRAMS: Mapping[str, Program] = {
@@ -59,6 +61,23 @@ PROGRAMS: Mapping[str, Program] = {
         Program("otelcol", "otelcol", wanted=_COLLECTOR_VERSION),
         Program("redis-server", "redis-server", packages=("redis-server",)),
         Program("postgresql", "postgres", folders="usr/lib/postgresql/*/bin", packages=("postgresql",)),
+        Program(
+            "hypopg",
+            "postgres",
+            wanted="15",
+            folders="usr/lib/postgresql/15/bin",
+            packages=("postgresql-15", "postgresql-15-hypopg"),
+            companions=("../lib/hypopg.so", "../lib/auto_explain.so", "../lib/pg_stat_statements.so"),
+        ),
+        # The core packages hold the programs without a service that would start; `mariadb-install-db` needs
+        # a program of the client's.
+        Program(
+            "mariadb",
+            "mariadbd",
+            folders="usr/sbin",
+            packages=("mariadb-server-core", "mariadb-client-core"),
+            companions=("../bin/mariadb-install-db", "../bin/my_print_defaults"),
+        ),
     )
 }
 
@@ -121,6 +140,10 @@ def find(program: Program, environment: Mapping[str, str]) -> Finding:
     for place, executable in _candidates(program, environment):
         searched.append(place)
         if executable is None or not executable.is_file():
+            continue
+        lacking = [name for name in program.companions if not (executable.parent / name).exists()]
+        if lacking:
+            searched[-1] += f" ({executable} is there, not {', '.join(lacking)})"
             continue
         version = _version(executable)
         if version is not None and version.startswith(program.wanted):

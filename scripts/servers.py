@@ -20,6 +20,7 @@ _STOP_TIMEOUT_S = 10.0
 _POLL_S = 0.02
 _LOG_TAIL_CHARACTERS = 8_000
 _POSTGRESQL_USER = "postgres"
+_MARIADB_USER = "nobody"
 
 
 class ServerError(Exception):
@@ -43,6 +44,23 @@ class Server:
     def log_tail(self) -> str:
         """The end of its log."""
         return log_tail(self.log)
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseServer(Server):
+    """A running database server, which lets this user in from loopback without a password.
+
+    Attributes:
+        host: to connect to.
+        port: to connect to.
+        user: who may do everything.
+        database: that is there from the start, and empty.
+    """
+
+    host: str
+    port: int
+    user: str
+    database: str
 
 
 def free_port() -> int:
@@ -90,7 +108,7 @@ def running(
             cwd=log.parent,
             env=None if environment is None else dict(environment),
             user=user,
-            group=user,
+            group=_group(user),
             extra_groups=() if user else None,
         )
     try:
@@ -125,17 +143,37 @@ def redis_server(executable: Path) -> Generator[Server]:
 
 
 @contextmanager
-def postgresql_server(executable: Path) -> Generator[Server]:
-    """A PostgreSQL server with a fresh cluster; everybody on loopback may do everything in it."""
-    user = _unprivileged_user()
+def postgresql_server(
+    executable: Path, settings: Mapping[str, str] | None = None
+) -> Generator[DatabaseServer]:
+    """A PostgreSQL server with a fresh cluster; everybody on loopback may do everything in it.
+
+    Args:
+        executable: the program `postgres`.
+        settings: of the server, by name, besides ours.
+    """
+    user = _unprivileged_user(_POSTGRESQL_USER)
     with _folder("postgresql", user) as folder:
         data, port = folder / "data", free_port()
-        _initialise_cluster(executable.with_name("initdb"), data, user)
-        command = [
-            executable,
-            *("-D", data, "-p", str(port), "-k", folder),
-            *("-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_prepared_transactions=8"),
-        ]
+        _initialise(
+            [
+                executable.with_name("initdb"),
+                "-D",
+                data,
+                "-A",
+                "trust",
+                "--no-sync",
+                "-E",
+                "UTF8",
+                "--no-locale",
+            ],
+            folder,
+            user,
+        )
+        wanted = {"listen_addresses": "127.0.0.1", "fsync": "off", "max_prepared_transactions": "8"}
+        command = [executable, "-D", data, "-p", str(port), "-k", folder]
+        for name, value in (wanted | dict(settings or {})).items():
+            command += ["-c", f"{name}={value}"]
         probe = [executable.with_name("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
         log = folder / "postgresql.log"
         with running(
@@ -146,7 +184,45 @@ def postgresql_server(executable: Path) -> Generator[Server]:
             stop_signal=signal.SIGINT,  # "fast": does not wait for clients
         ) as server:
             owner = user or pwd.getpwuid(os.geteuid()).pw_name
-            yield Server(f"postgresql://{owner}@127.0.0.1:{port}/postgres", log, server.pid)
+            url = f"postgresql://{owner}@127.0.0.1:{port}/postgres"
+            yield DatabaseServer(url, log, server.pid, "127.0.0.1", port, owner, "postgres")
+
+
+@contextmanager
+def mariadb_server(executable: Path) -> Generator[DatabaseServer]:
+    """A MariaDB server with a fresh data folder and an empty database `test`; `root` needs no password."""
+    user = _unprivileged_user(_MARIADB_USER)
+    with _folder("mariadb", user) as folder:
+        data, port = folder / "data", free_port()
+        install = shutil.which("mariadb-install-db") or executable.with_name("mariadb-install-db")
+        _initialise(
+            [
+                install,
+                *("--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal"),
+                "--skip-name-resolve",
+            ],
+            folder,
+            user,
+        )
+        command = [
+            executable,
+            *(
+                "--no-defaults",
+                f"--datadir={data}",
+                f"--socket={folder / 'socket'}",
+                f"--pid-file={folder / 'pid'}",
+            ),
+            *("--bind-address=127.0.0.1", f"--port={port}", "--skip-name-resolve"),
+            *(
+                "--innodb-flush-log-at-trx-commit=0",
+                "--innodb-buffer-pool-size=64M",
+                "--performance-schema=OFF",
+            ),
+        ]
+        log = folder / "mariadb.log"
+        with running(command, log=log, is_ready=lambda: accepts(port), user=user) as server:
+            url = f"mysql://root@127.0.0.1:{port}/test"
+            yield DatabaseServer(url, log, server.pid, "127.0.0.1", port, "root", "test")
 
 
 def _wait_until_ready(server: subprocess.Popen[bytes], is_ready: Callable[[], bool], log: Path) -> None:
@@ -178,24 +254,29 @@ def _redis_answers(port: int) -> bool:
         return False
 
 
-def _unprivileged_user() -> str | None:
-    """PostgreSQL refuses to run as root; its package brings a user for it."""
-    return _POSTGRESQL_USER if os.geteuid() == 0 else None
+def _unprivileged_user(name: str) -> str | None:
+    """Database servers refuse to run as root, or should not."""
+    return name if os.geteuid() == 0 else None
 
 
-def _initialise_cluster(initdb: Path, data: Path, user: str | None) -> None:
+def _initialise(command: Sequence[str | Path], folder: Path, user: str | None) -> None:
+    """Make a server's data folder. Raises `ServerError`."""
     done = subprocess.run(
-        [initdb, "-D", data, "-A", "trust", "--no-sync", "-E", "UTF8", "--no-locale"],
+        command,
         capture_output=True,
         text=True,
         check=False,
-        cwd=data.parent,
+        cwd=folder,
         user=user,
-        group=user,
+        group=_group(user),
         extra_groups=() if user else None,
     )
     if done.returncode != 0:
-        raise ServerError(f"initdb failed:\n{done.stdout}{done.stderr}")
+        raise ServerError(f"{command[0]} failed:\n{done.stdout}{done.stderr}")
+
+
+def _group(user: str | None) -> int | None:
+    return pwd.getpwnam(user).pw_gid if user else None
 
 
 @contextmanager
@@ -203,7 +284,7 @@ def _folder(name: str, owner: str | None = None) -> Generator[Path]:
     """A folder outside pytest's, which another user may not enter; short, for the path of a Unix socket."""
     folder = Path(tempfile.mkdtemp(prefix=f"tickspan-{name}-"))
     if owner:
-        shutil.chown(folder, owner, owner)
+        shutil.chown(folder, owner, _group(owner))
     try:
         yield folder
     finally:

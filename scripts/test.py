@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 OTHER_PYTHONS = ("3.12", "3.13")
-MEMBERS = ("ccxt", "http", "nautilus", "redis", "sqlalchemy")
+MEMBERS = ("ccxt", "dbapi", "http", "nautilus", "redis", "sqlalchemy")
 """Members that are tried on every interpreter; the rest of them runs on the oldest only, which takes long."""
 
 PORTABLE = ("tests/unit", "exporters", *(f"instrumentors/tickspan-{name}" for name in MEMBERS))

@@ -12,6 +12,7 @@ TYPE_CHECKING = False  # checkers know the name; importing `typing` for it would
 if TYPE_CHECKING:
     from typing import Any
 
+    from tickspan.analysis.optimizer import QueryOptimizer, get_query_optimizer
     from tickspan.config import Settings, SettingsError
     from tickspan.distro import init
     from tickspan.trading import (
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
+    "QueryOptimizer": "tickspan.analysis.optimizer",
     "Settings": "tickspan.config",
     "SettingsError": "tickspan.config",
+    "get_query_optimizer": "tickspan.analysis.optimizer",
     "init": "tickspan.distro",
     "annotate_order": "tickspan.trading",
     "current_tick": "tickspan.trading",
@@ -44,12 +47,14 @@ _HOMES = {
 }
 
 __all__ = [
+    "QueryOptimizer",
     "Settings",
     "SettingsError",
     "__version__",
     "annotate_order",
     "current_tick",
     "decision",
+    "get_query_optimizer",
     "init",
     "kill_switch",
     "order_span",

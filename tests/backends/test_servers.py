@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 import psycopg
+import pymysql
 import pytest
 import redis
 
-from scripts import servers
+from scripts import backends, servers
 
 
 @pytest.mark.integration
@@ -24,6 +25,27 @@ def test_the_redis_server_answers(redis_server: str):
 def test_the_postgresql_server_answers(postgresql_server: str):
     with psycopg.connect(postgresql_server) as connection:
         assert connection.execute("SELECT 6 * 7").fetchall() == [(42,)]
+
+
+@pytest.mark.backends
+def test_the_postgresql_server_for_plans_has_its_modules(hypopg_server: servers.DatabaseServer):
+    with psycopg.connect(hypopg_server.url) as connection:
+        connection.execute("CREATE EXTENSION IF NOT EXISTS hypopg")
+        connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+        connection.execute("SELECT count(*) FROM pg_stat_statements")
+        assert connection.execute("SELECT count(*) FROM hypopg_list_indexes").fetchall() == [(0,)]
+        assert connection.execute("SHOW auto_explain.log_analyze").fetchall() == [("off",)]
+
+
+@pytest.mark.backends
+def test_the_mariadb_server_answers(mariadb_server: servers.DatabaseServer):
+    server = mariadb_server
+    with pymysql.connect(
+        host=server.host, port=server.port, user=server.user, database=server.database
+    ) as connection:
+        cursor = connection.cursor()
+        cursor.execute("SELECT 6 * 7")
+        assert cursor.fetchall() == ((42,),)
 
 
 @pytest.mark.integration
@@ -77,6 +99,16 @@ def test_a_missing_program_says_where_it_was_sought_and_what_to_do(tmp_path: Pat
         f"  otelcol is missing: searched TICKSPAN_TEST_OTELCOL, PATH, {cache}; {advice}",
         "backends: redis-server MISSING, otelcol MISSING",
     ]
+
+
+def test_a_program_without_its_companions_is_missing_and_says_which(tmp_path: Path):
+    executable = tmp_path / "bin" / "postgres"
+    executable.parent.mkdir()
+    executable.touch()
+    variable = f"TICKSPAN_TEST_HYPOPG={executable}"
+    lacking = "../lib/hypopg.so, ../lib/auto_explain.so, ../lib/pg_stat_statements.so"
+    found = backends.backend("hypopg", {"TICKSPAN_TEST_HYPOPG": str(executable)})
+    assert found == backends.Missing("hypopg", (f"{variable} ({executable} is there, not {lacking})",))
 
 
 @pytest.mark.integration

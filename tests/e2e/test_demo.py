@@ -142,7 +142,7 @@ def test_postgresql_and_redis_by_url_keep_every_promise(
         (["--redis", "redis://127.0.0.1:1/0"], r"--redis: cannot use it: .*127\.0\.0\.1:1.*"),
         (["--database", "nonsense"], r"--database: Could not parse SQLAlchemy URL .*; such as sqlite.*"),
         (["--database", "duckling://x"], r"--database: Can't load plugin: .*duckling; such as sqlite.*"),
-        (["--database", "mysql+aiomysql://me@x/y"], r"--database: needs its driver: pip install aiomysql"),
+        (["--database", "mysql+asyncmy://me@x/y"], r"--database: needs its driver: pip install asyncmy"),
         (["--database", "sqlite:///x.db"], r"--database: The asyncio extension requires an async .*"),
         (
             ["--database", "sqlite+aiosqlite:////gone/x.db"],

@@ -56,6 +56,17 @@ def test_the_global_random_generator_is_the_applications(nodes: Nodes) -> None:
     assert [at(path, node) for path, node in nodes if drawn.fullmatch(called(node))] == []
 
 
+def test_our_own_databases_are_none_of_the_applications(nodes: Nodes) -> None:
+    """A plain `sqlite3.connect` may be an instrumented one: with `factory` it makes what is asked for."""
+    connects = [(path, node) for path, node in nodes if called(node) == "sqlite3.connect"]
+    plain = [
+        at(path, node)
+        for path, node in connects
+        if isinstance(node, ast.Call) and "factory" not in {keyword.arg for keyword in node.keywords}
+    ]
+    assert plain == []
+
+
 def test_the_root_logger_is_the_applications(nodes: Nodes) -> None:
     spoken = re.compile(
         r"logging\.(basicConfig|debug|info|warning|error|exception|critical|getLogger\(\)\..*)"

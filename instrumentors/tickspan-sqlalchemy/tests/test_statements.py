@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
@@ -243,6 +244,100 @@ def test_a_statement_with_a_default_that_is_queried_is_two_spans(recorded: Captu
     with engine.begin() as connection:
         connection.execute(queried.insert().values(symbol="TSLA"))
     assert recorded.tree() == "SELECT SELECT orders\nINSERT orders\nCOMMIT"
+
+
+def test_long_iterations_are_counted_exactly(recorded: Capture, engine: Any) -> None:
+    numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) SELECT i FROM n"
+    with engine.connect() as connection:
+        result = connection.execute(sqlalchemy.text(numbers))
+        assert [row[0] for row in iter(result.fetchone, None)] == list(range(1, 1001))
+    told = recorded.spans()[0].attributes
+    assert told["db.response.returned_rows"] == 1000
+    assert 0 < told["tickspan.db.fetch.duration"] < 1
+
+
+# what a span tells besides
+
+
+def test_equal_parameters_are_recognised_and_not_told(recorded: Capture, engine: Any) -> None:
+    query = orders.select().where(orders.c.symbol == sqlalchemy.bindparam("symbol"))
+    with engine.connect() as connection:
+        for symbol in ("secret", "secret", "other"):
+            connection.execute(query, {"symbol": symbol}).all()
+    hashes = [span.attributes.get("tickspan.db.params_hash") for span in recorded.spans()]
+    assert (hashes[0] == hashes[1], hashes[1] == hashes[2], hashes[3]) == (True, False, None)
+    assert "secret" not in repr(recorded.spans())
+
+
+def test_equal_texts_with_other_literals_are_not_taken_for_one(recorded: Capture, engine: Any) -> None:
+    with engine.connect() as connection:
+        for number in (1, 2):
+            connection.exec_driver_sql(f"SELECT id FROM orders WHERE id = {number}").all()
+    first, second, _ = recorded.spans()
+    assert (
+        first.attributes["tickspan.db.query.fingerprint"]
+        == second.attributes["tickspan.db.query.fingerprint"]
+    )
+    assert first.attributes["tickspan.db.params_hash"] != second.attributes["tickspan.db.params_hash"]
+
+
+def test_hashes_can_be_switched_off(telemetry: Capture, engine: Any) -> None:
+    SQLAlchemyInstrumentor().instrument(
+        tracer_provider=telemetry.tracer_provider, settings={"database": {"params_hash": False}}
+    )
+    with engine.connect() as connection:
+        connection.execute(sqlalchemy.text(SELECT_ALL)).all()
+    SQLAlchemyInstrumentor().uninstrument()
+    assert "tickspan.db.params_hash" not in telemetry.spans()[0].attributes
+
+
+def places(told: Capture) -> list[str | None]:
+    names = [span.attributes.get("code.function.name") for span in told.spans()]
+    return [None if name is None else name.rpartition(".")[2] for name in names]
+
+
+def test_the_first_span_of_a_statement_tells_who_called(recorded: Capture, engine: Any) -> None:
+    def read_symbols() -> None:
+        with engine.connect() as connection:
+            connection.execute(sqlalchemy.text(SELECT_ALL)).all()
+
+    read_symbols()
+    read_symbols()
+    assert places(recorded) == ["read_symbols", None, None, None]
+    assert recorded.spans()[0].attributes["code.file.path"] == __file__
+
+
+def test_asyncio_tells_who_called(recorded: Capture, book: Path) -> None:
+    async def read_symbols() -> None:
+        engine = create_async_engine(f"sqlite+aiosqlite:///{book}")
+        async with engine.connect() as connection:
+            (await connection.execute(sqlalchemy.text(SELECT_ALL))).all()
+        await engine.dispose()
+
+    asyncio.run(read_symbols())
+    assert places(recorded) == ["read_symbols", None]
+
+
+def test_a_slow_statement_tells_each_time_who_called(telemetry: Capture, engine: Any) -> None:
+    SQLAlchemyInstrumentor().instrument(
+        tracer_provider=telemetry.tracer_provider, settings={"database": {"slow_s": 0.05}}
+    )
+
+    @event.listens_for(engine, "do_execute")
+    def delay(cursor: Any, statement: str, parameters: Any, context: Any) -> None:
+        time.sleep(parameters[0])
+
+    query = sqlalchemy.text("SELECT :seconds")
+
+    def ask(seconds: float) -> None:
+        with engine.connect() as connection:
+            connection.execute(query, {"seconds": seconds}).all()
+
+    ask(0)
+    ask(0)
+    ask(0.06)
+    SQLAlchemyInstrumentor().uninstrument()
+    assert places(telemetry) == ["ask", None, None, None, "ask", None]
 
 
 # errors

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,44 @@ def test_a_transaction_tells_how_much_was_in_it(
         "tickspan.db.transaction.writes": 2,
     }
     assert spans()[-1] == RecordedSpan("COMMIT", "client", 4, 4, None, attributes)
+
+
+def test_statements_of_a_transaction_and_its_end_share_an_id(recorded: Capture, engine: Any) -> None:
+    for _ in range(2):
+        with engine.begin() as connection:
+            connection.execute(INSERT)
+            connection.execute(SELECT).all()
+    ids = [span.attributes["tickspan.db.transaction.id"] for span in recorded.spans()]
+    assert ids == [*[ids[0]] * 3, *[ids[3]] * 3]
+    assert ids[0] != ids[3]
+
+
+def test_a_transaction_tells_how_long_it_took_and_how_long_it_only_waited(
+    recorded: Capture, engine: Any
+) -> None:
+    with engine.begin() as connection:
+        connection.execute(INSERT)
+        time.sleep(0.05)
+        connection.execute(SELECT).all()
+        time.sleep(0.02)
+    told = recorded.spans()[-1].attributes
+    duration, idle, longest = (
+        told[f"tickspan.db.transaction.{name}"] for name in ("duration", "idle", "idle_max")
+    )
+    assert 0.07 <= idle <= duration < 5
+    assert 0.05 <= longest < idle
+
+
+def test_reading_rows_is_not_idle(recorded: Capture, engine: Any) -> None:
+    slow = sqlalchemy.text(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500000) "
+        "SELECT i FROM n WHERE i IN (1, 500000)"  # the second row is worked for in a fetch
+    )
+    with engine.begin() as connection:
+        connection.execute(INSERT)
+        assert len(connection.execute(slow).fetchall()) == 2
+    told = recorded.spans()[-1].attributes
+    assert told["tickspan.db.transaction.idle"] < told["tickspan.db.transaction.duration"] / 2
 
 
 def test_each_transaction_is_counted_for_itself(recorded: Capture, engine: Any) -> None:
@@ -97,6 +136,7 @@ def test_autocommit_has_no_commit(recorded: Capture, engine: Any) -> None:
         connection.commit()
         connection.execute(INSERT)
     assert recorded.tree() == "INSERT fills\nINSERT fills"
+    assert ["tickspan.db.transaction.id" in span.attributes for span in recorded.spans()] == [False, False]
 
 
 def test_an_engine_in_autocommit_has_no_commit(recorded: Capture, book: Path) -> None:

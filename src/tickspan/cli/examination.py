@@ -14,18 +14,25 @@ from tickspan_spool.entries import Signal
 from tickspan.cli.delivery import delivery_findings
 from tickspan.cli.finding import Finding
 from tickspan.cli.round_trip import grpc_round_trip, round_trip
-from tickspan.config import Reading, setting_keys
+from tickspan.config import AgentMode, QueryMode, Reading, Settings, setting_keys
 from tickspan.distro import destinations, disabled_names, missing_defaults, reason_to_skip
 from tickspan.instrumentation import redact
 from tickspan.version import __version__
 
 _SIGNALS: Final = ("traces", "metrics", "logs")
 _MEMBERS: Final = {
+    "aiomysql": "tickspan-dbapi",
+    "aiosqlite": "tickspan-dbapi",
     "alpaca-py": "tickspan-alpaca",
+    "asyncpg": "tickspan-dbapi",
     "ccxt": "tickspan-ccxt",
     "ib_async": "tickspan-ib",
     "ib_insync": "tickspan-ib",
     "nautilus_trader": "tickspan-nautilus",
+    "psycopg": "tickspan-dbapi",
+    "psycopg2": "tickspan-dbapi",
+    "psycopg2-binary": "tickspan-dbapi",
+    "pymysql": "tickspan-dbapi",
     "python-binance": "tickspan-binance",
     "quickfix": "tickspan-fix",
     "quickfix-tls": "tickspan-fix",
@@ -47,6 +54,7 @@ def examine(reading: Reading, environ: Mapping[str, str], *, timeout_s: float) -
         reason = reason_to_skip(entry.name, names, reading.settings.prefer_upstream, disabled_names(environ))
         yield instrumentor_finding(entry, reason)
     yield from _of_missing_members(names)
+    yield from query_findings(reading.settings)
     completed = {**environ, **missing_defaults(environ)}
     yield from delivery_findings(reading.settings, completed)
     yield from _of_round_trips(completed, timeout_s)
@@ -116,6 +124,20 @@ def _of_settings(reading: Reading) -> Iterable[Finding]:
         f"{name} from {origin}" for name, origin in reading.origins.items() if origin.layer != "default"
     ]
     yield Finding("settings", None, ", ".join(changed) or "all defaults (--settings lists them)")
+
+
+def query_findings(settings: Settings) -> Iterable[Finding]:
+    """Where fewer rules about queries are asked than could be, or none."""
+    mode = settings.queries.mode
+    if mode is QueryMode.THREAD:
+        yield Finding(
+            "queries", None, "a thread of the program looks: rules that need a parser are not asked"
+        )
+    elif mode is QueryMode.AGENT and settings.agent in {AgentMode.THREAD, AgentMode.OFF}:
+        detail = (
+            f"agent={settings.agent}: nobody looks; queries.mode=thread asks the rules that need no parser"
+        )
+        yield Finding("queries", None, detail)
 
 
 def _of_missing_members(names: Collection[str]) -> Iterable[Finding]:

@@ -74,7 +74,9 @@ def commands() -> list[Command]:
     from tickspan.cli.agent import AgentCommand
     from tickspan.cli.demo import DemoCommand
     from tickspan.cli.doctor import DoctorCommand
+    from tickspan.cli.queries import QueriesCommand
     from tickspan.cli.run import RunCommand
 
     members: list[Callable[[], Command]] = [entry.load() for entry in entry_points(group=COMMANDS)]
-    return [RunCommand(), DemoCommand(), DoctorCommand(), AgentCommand(), *(make() for make in members)]
+    ours = [RunCommand(), DemoCommand(), DoctorCommand(), AgentCommand(), QueriesCommand()]
+    return [*ours, *(make() for make in members)]

@@ -10,14 +10,15 @@ import importlib
 import logging
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Final
 
 from opentelemetry._logs import NoOpLoggerProvider
-from opentelemetry.instrumentation.dependencies import get_dependency_conflicts
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import NoOpTracerProvider
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 from tickspan.cli.finding import Finding
 from tickspan.instrumentation import Instrumentor, InstrumentorReport, Meddler, Meddling, RowState, redact
@@ -105,10 +106,16 @@ def _imported(subject: str, module: str) -> Finding | None:
 
 
 def _of_versions(subject: str, tested: Sequence[str]) -> Iterable[Finding]:
-    for requirement in tested:
-        conflict = get_dependency_conflicts((requirement,))
-        if conflict is not None and conflict.found is not None:
-            detail = f"{conflict.found} is none of the versions that the table is tested with ({requirement})"
+    for text in tested:
+        known = Requirement(text)
+        try:
+            installed = Version(version(known.name))
+        except PackageNotFoundError:
+            continue
+        if not known.specifier.contains(installed, prereleases=True):
+            is_newer = all(installed > Version(bound.version) for bound in known.specifier)
+            how = "newer than all" if is_newer else "none of the"
+            detail = f"{known.name} {installed} is {how} versions that the table is tested with ({text})"
             yield Finding(subject, None, detail)
 
 

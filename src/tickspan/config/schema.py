@@ -96,6 +96,13 @@ class TradingSettings:
             "is_secret": True,
         },
     )
+    stamp_client_id: bool = field(
+        default=False,
+        metadata={
+            "meaning": "give an order that would leave without a client id one of ours, so that a retry does"
+            " not double it; the venue sees the id"
+        },
+    )
     resume_receive_loop: bool = field(
         default=False,
         metadata={"meaning": "start a receive loop again that an exception of its message handler has ended"},
@@ -129,15 +136,59 @@ class TradingSettings:
         kinds = get_type_hints(TradingSettings)
         given = {name: value for name, value in values.items() if name in kinds and value is not None}
         return TradingSettings(
-            **{name: _converted(name, value, kinds[name]) for name, value in given.items()}
+            **{name: _converted("trading", name, value, kinds[name]) for name, value in given.items()}
         )
 
 
-def _converted(name: str, value: Any, kind: Any) -> Any:
+def _converted(section: str, name: str, value: Any, kind: Any) -> Any:
     try:
         return convert(value, kind)
     except ValueError as error:
-        raise ValueError(f"trading.{name}: {error}") from None
+        raise ValueError(f"{section}.{name}: {error}") from None
+
+
+class SqlCommenter(StrEnum):
+    """What is appended to SQL, for the database's own logs and views."""
+
+    OFF = "off"
+    SERVICE = "service"
+    FULL = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSettings:
+    """What instrumentors of databases tell; times in seconds."""
+
+    params_hash: bool = field(
+        default=True,
+        metadata={"meaning": "a keyed hash of a statement's parameters, by which equal calls are recognised"},
+    )
+    orm_path: bool = field(
+        default=True, metadata={"meaning": "which relationship an ORM query loads, such as Order.fills"}
+    )
+    slow_s: float = field(
+        default=0.1, metadata={"meaning": "a slower statement tells each time from which line it was called"}
+    )
+    sqlcommenter: SqlCommenter = field(
+        default=SqlCommenter.OFF,
+        metadata={
+            "meaning": "a comment after each SQL text: service (its name), full (also the trace, never on"
+            " prepared statements)"
+        },
+    )
+
+    @staticmethod
+    def of(values: Mapping[str, Any]) -> DatabaseSettings:
+        """As `TradingSettings.of`.
+
+        Raises:
+            ValueError: a value cannot be understood; the text names its key.
+        """
+        kinds = get_type_hints(DatabaseSettings)
+        given = {name: value for name, value in values.items() if name in kinds and value is not None}
+        return DatabaseSettings(
+            **{name: _converted("database", name, value, kinds[name]) for name, value in given.items()}
+        )
 
 
 class AgentMode(StrEnum):
@@ -175,6 +226,62 @@ class SpoolSettings:
     fsync: Fsync = field(
         default=Fsync.OFF,
         metadata={"meaning": "off survives the death of the process; interval, by the agent, the machine's"},
+    )
+
+
+class QueryMode(StrEnum):
+    """Who looks at the statements that an application runs."""
+
+    AGENT = "agent"
+    THREAD = "thread"
+    OFF = "off"
+
+
+class PlanMode(StrEnum):
+    """Where plans of statements come from."""
+
+    OFF = "off"
+    AUTO_EXPLAIN = "auto_explain"
+    PROBE = "probe"
+
+
+@dataclass(frozen=True, slots=True)
+class QuerySettings:
+    """What is looked for in the queries of an application; times in seconds."""
+
+    mode: QueryMode = field(
+        default=QueryMode.AGENT,
+        metadata={
+            "meaning": "who looks for what could be better: the agent; a thread of the program, by rules that"
+            " need no parser; or nobody"
+        },
+    )
+    ignore: tuple[str, ...] = field(
+        default=(), metadata={"meaning": "rules, or fingerprints of statements, of which nothing is told"}
+    )
+    plans: PlanMode = field(
+        default=PlanMode.OFF,
+        metadata={
+            "meaning": "where plans come from: off, auto_explain (the server tells), probe (the agent asks)"
+        },
+    )
+    databases: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "meaning": "databases that the agent may ask: name=VARIABLE, …; the variable holds the DSN of an"
+            " account with few rights"
+        },
+    )
+    slow_s: float = field(default=0.5, metadata={"meaning": "a statement that takes longer is slow"})
+    large_rows: int = field(default=10_000, metadata={"meaning": "a result of more rows is large"})
+    repeats: int = field(
+        default=5, metadata={"meaning": "queries alike under one parent that are a query for each row"}
+    )
+    transaction_s: float = field(
+        default=1.0, metadata={"meaning": "a transaction that stays open longer is long"}
+    )
+    idle_s: float = field(
+        default=0.1, metadata={"meaning": "a transaction in which nothing happens for longer is idle"}
     )
 
 
@@ -226,6 +333,8 @@ class Settings:
     spool: SpoolSettings = field(default_factory=SpoolSettings)
     propagate: PropagateSettings = field(default_factory=PropagateSettings)
     trading: TradingSettings = field(default_factory=TradingSettings)
+    queries: QuerySettings = field(default_factory=QuerySettings)
+    database: DatabaseSettings = field(default_factory=DatabaseSettings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,10 @@ OURS: Final = "tickspan_"
 """Entry points of ours are prefixed: OpenTelemetry does not tell equal names apart."""
 
 
+_OURS_OF_DRIVERS: Final = f"{OURS}dbapi"
+_DRIVERS: Final = frozenset({"asyncpg", "psycopg", "psycopg2", "pymysql", "sqlite3"})
+"""Upstream's names of what one of ours knows together; that one leaves a call to upstream if both run."""
+
 DISABLED: Final = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
 
 
@@ -38,6 +42,7 @@ def reason_to_skip(
     wants_upstream = library in prefer_upstream and library in installed
     if is_ours and wants_upstream:
         return f"upstream's '{library}' is preferred by configuration"
-    if not is_ours and OURS + library in installed and not wants_upstream:
-        return f"'{OURS}{library}' runs for this library"
+    ours = _OURS_OF_DRIVERS if library in _DRIVERS else OURS + library
+    if not is_ours and ours in installed and not wants_upstream:
+        return f"'{ours}' runs for this library"
     return None

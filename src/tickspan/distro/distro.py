@@ -16,13 +16,15 @@ from opentelemetry.instrumentation.dependencies import DependencyConflictError
 from opentelemetry.instrumentation.distro import BaseDistro
 from opentelemetry.sdk._configuration import _BaseConfigurator
 
-from tickspan.config import Reading, Settings, read_settings
+from tickspan.config import PlanMode, QueryMode, Reading, Settings, read_settings
 from tickspan.distro.choice import disabled_names, reason_to_skip
 from tickspan.distro.defaults import missing_defaults
 from tickspan.distro.pipeline import Pipeline, bare_pipeline, compose, propagation_rules
 from tickspan.instrumentation import failure_of, propagation, redact
 from tickspan.processors import orders
+from tickspan.processors.queries import processor as queries
 from tickspan.recording import diagnostics
+from tickspan.semconv.common import SERVICE_NAME
 
 INSTRUMENTORS: Final = "opentelemetry_instrumentor"
 PROVIDER_VARIABLES: Final = (
@@ -148,7 +150,26 @@ def process_pipeline(auto_version: str | None = None) -> Pipeline:
                 _pipeline = compose(distro.settings_read(), os.environ, auto_version)
             propagation.install(propagation_rules(distro.settings_read().settings.propagate))
             orders.install()
+            queries.install(_pipeline.tracer_provider)
+            _watch_plans(_pipeline, distro.settings_read().settings)
+            _watch_queries(_pipeline, distro.settings_read().settings)
         return _pipeline
+
+
+def _watch_queries(pipeline: Pipeline, settings: Settings) -> None:
+    if settings.queries.mode is QueryMode.THREAD:
+        from tickspan.processors.queries.watcher import Watcher  # all rules: only where they run here
+
+        service = str(pipeline.tracer_provider.resource.attributes.get(SERVICE_NAME, ""))
+        watcher = Watcher(pipeline.logger_provider, pipeline.meter_provider, settings.queries, service)
+        pipeline.tracer_provider.add_span_processor(watcher)
+
+
+def _watch_plans(pipeline: Pipeline, settings: Settings) -> None:
+    if settings.queries.plans is PlanMode.AUTO_EXPLAIN:
+        from tickspan.processors.queries import auto_explain  # reads plans: only where somebody wants them
+
+        auto_explain.install(pipeline.logger_provider, settings.queries.slow_s)
 
 
 @contextmanager
@@ -165,8 +186,8 @@ def _no_named_providers() -> Generator[None]:
 
 
 def member_settings(settings: Settings) -> dict[str, Any]:
-    """What an instrumentor gets: its settings as values."""
-    return dataclasses.asdict(settings.trading)
+    """What an instrumentor gets as values: settings of trading, and under `database` those of databases."""
+    return {**dataclasses.asdict(settings.trading), "database": dataclasses.asdict(settings.database)}
 
 
 @cache

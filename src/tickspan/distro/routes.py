@@ -11,7 +11,7 @@ from tickspan_spool.entries import Signal
 from tickspan_spool.sender import Destination, destinations_from_environment
 from tickspan_spool.spool import SpoolPlan
 
-from tickspan.config import Settings
+from tickspan.config import QueryMode, Settings
 from tickspan.distro.defaults import EXPORTERS
 
 SIGNALS: Final[tuple[Signal, ...]] = ("traces", "metrics", "logs")
@@ -19,6 +19,8 @@ _THROUGH_THE_SPOOL: Final = frozenset({"otlp", "otlp_proto_http", "otlp_proto_gr
 _NONE: Final = "none"
 ORDERS_TAP: Final = "orders"
 """The agent's tap that keeps orders, in the group `tickspan_tap`."""
+QUERIES_TAP: Final = "queries"
+"""The one that looks at queries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,12 @@ def spool_plan(settings: Settings, environ: Mapping[str, str], service_name: str
     """What the spool of this process is to do."""
     standard = SpoolPlan.from_environment(environ)
     given, found = settings.spool, destinations(environ)
-    # Without a destination no agent runs, and none is started for the tap alone.
-    keeps_orders = bool(found) and settings.trading.store != "off"
+    wanted = {
+        ORDERS_TAP: settings.trading.store != "off",
+        QUERIES_TAP: settings.queries.mode is QueryMode.AGENT,
+    }
+    # Without a destination no agent runs, and none is started for a tap alone.
+    taps = [name for name, is_wanted in wanted.items() if is_wanted and found]
     return SpoolPlan(
         directory=Path(given.dir).expanduser() if given.dir else standard.directory,
         max_bytes=given.max_bytes,
@@ -62,5 +68,5 @@ def spool_plan(settings: Settings, environ: Mapping[str, str], service_name: str
         agent=settings.agent.value,
         destinations=found,
         service_name=service_name,
-        taps=(ORDERS_TAP,) if keeps_orders else (),
+        taps=tuple(taps),
     )

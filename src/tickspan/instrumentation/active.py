@@ -21,6 +21,15 @@ from tickspan.semconv.common import ERROR_TYPE, EXCEPTION_EVENT
 DescribeError = Callable[[BaseException], Failure]
 
 
+def note_failure(span: Span, failure: Failure, error: BaseException) -> None:
+    """Tell on `span` what its operation failed with."""
+    if not (failure.is_error and span.is_recording()):
+        return
+    span.set_attribute(ERROR_TYPE, failure.error_type)
+    span.set_status(Status(StatusCode.ERROR, failure.description))
+    span.add_event(EXCEPTION_EVENT, exception_attributes(error, failure.description))
+
+
 class ActiveOperation:
     """The span of one call. Every method is harmless: a fault of ours stops at the guard.
 
@@ -94,15 +103,8 @@ class ActiveOperation:
     def fail(self, error: BaseException, *, end_time_ns: int | None = None) -> None:
         """End the operation with the caller's own exception, which is only read."""
         failure = self._guard.own(self._describe_error, error, default=None) or failure_of(error)
-        self._guard.own(self._note_failure, failure, error, default=None)
+        self._guard.own(note_failure, self.span, failure, error, default=None)
         self._finish(failure.attributes, failure, end_time_ns)
-
-    def _note_failure(self, failure: Failure, error: BaseException) -> None:
-        if not (failure.is_error and self.span.is_recording()):
-            return
-        self.span.set_attribute(ERROR_TYPE, failure.error_type)
-        self.span.set_status(Status(StatusCode.ERROR, failure.description))
-        self.span.add_event(EXCEPTION_EVENT, exception_attributes(error, failure.description))
 
     def _finish(self, attributes: Attributes, failure: Failure | None, end_time_ns: int | None) -> None:
         if self._is_over:

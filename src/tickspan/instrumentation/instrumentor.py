@@ -29,7 +29,7 @@ class Instrumentor(BaseInstrumentor):
     version: ClassVar[str]
     dependencies: ClassVar[tuple[str, ...]]
     tested: ClassVar[tuple[str, ...]] = ()
-    """Requirement strings of the versions that the table is tested against; of others people are told."""
+    """Requirements that the table is tested against: `tickspan doctor` tells of other versions."""
     rows: ClassVar[tuple[Row, ...]]
 
     _bench: Workbench | None = None

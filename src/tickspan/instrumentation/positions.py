@@ -14,7 +14,7 @@ from tickspan.recording.keys import register_cleaner
 from tickspan.semconv.foreign import STATEMENTS
 
 if TYPE_CHECKING:
-    from tickspan.analysis.sql import StatementCache
+    from tickspan.analysis.sql import Statement, StatementCache
 
 MAX_STATEMENT: Final = 16 * 1024
 MAX_LINES: Final = 64
@@ -23,6 +23,9 @@ MAX_VOUCHED: Final = 4096
 
 VOUCHED: Final[dict[str, None]] = {}
 """Statement texts that were made literal-free here, with the rules of their dialect."""
+
+READ: Final[dict[str, Statement]] = {}
+"""What was read of late, by the text that was kept of it: the kept text no longer tells what it held."""
 
 _ALSO_SQL: Final = frozenset({"COPY", "DISCARD", "EXEC", "MOVE", "RESET", "SELECT", "SET"})
 """Verbs of Redis that begin a statement of SQL too."""
@@ -67,7 +70,11 @@ def statement_without_data(text: str) -> str:
         lines = text.split("\n", MAX_LINES)
         told = [_command_without_data(line) for line in lines[:MAX_LINES]]
         return "\n".join([*told, CUT] if len(lines) > MAX_LINES else told)
-    return _statements().get(text).text
+    statement = _statements().get(text)
+    if len(READ) >= MAX_VOUCHED:
+        READ.clear()
+    READ[statement.text] = statement
+    return statement.text
 
 
 def _is_redis(text: str) -> bool:

@@ -29,16 +29,27 @@ _PARTS_WITH_DATA: Final = re.compile(
     r"(?i)\[SQL:?\s|\[parameters:\s|\[\(Background|\b(?:DETAIL|CONTEXT|QUERY|STATEMENT|LINE \d+):|\bKey \("
 )
 """What stands behind one of these quotes rows and statements, to the end of the text."""
-_QUOTED: Final = re.compile(r"""(?s)'[^']{0,4096}'?|"[^"]{0,4096}"?|`[^`]{0,4096}`?""")
+_QUOTE: Final = re.compile(r"""(?<!\w)['"`]|['"`](?!\w)""")
+"""None is an apostrophe inside of a word."""
 
 
 def database_text(message: str) -> str:
     """What a database's error says, without quoted parts, `DETAIL`, `Key (…)=(…)`, `[SQL…]`, `[parameters…]`.
 
-    It ends where one of these begins.
+    It ends where one of these begins. What is quoted may hold quotes itself, as it does in a statement that
+    has no end: all between the first quote and the last goes, and the rest where they are no pair.
     """
     head = message[:MAX_SCANNED]
     found = _PARTS_WITH_DATA.search(head)
     if found is not None:
         head = head[: found.start()]
-    return scrubbed(_QUOTED.sub("?", head)).rstrip()
+    return scrubbed(_without_quoted(head, is_cut=len(head) == MAX_SCANNED)).rstrip()
+
+
+def _without_quoted(text: str, *, is_cut: bool) -> str:
+    quotes = list(_QUOTE.finditer(text))
+    if not quotes:
+        return text
+    first, last = quotes[0], quotes[-1]
+    is_pair = first is not last and first[0] == last[0] and not is_cut
+    return f"{text[: first.start()]}?{text[last.end() :] if is_pair else ''}"

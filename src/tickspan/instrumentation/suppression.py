@@ -10,20 +10,26 @@ from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
 # Upstream has two spellings of one wish; both are honoured, and both are set for what runs below us.
-_ASKED: Final = (otel_context._SUPPRESS_INSTRUMENTATION_KEY, "suppress_instrumentation")  # noqa: SLF001 - no public name
+ASKED: Final = (otel_context._SUPPRESS_INSTRUMENTATION_KEY, "suppress_instrumentation")  # noqa: SLF001 - no public name
+SILENCE: Final = dict.fromkeys(ASKED, True)
+"""What a context holds besides in which instrumentation keeps silent."""
 _HTTP: Final = otel_context._SUPPRESS_HTTP_INSTRUMENTATION_KEY  # noqa: SLF001 - the same
 _BARE: Final = otel_context.create_key("tickspan-bare-requests")
 
 
 def is_suppressed() -> bool:
     """Whether nothing is to be recorded in the current context."""
-    current = otel_context.get_current()
-    return any(current.get(key) for key in _ASKED)
+    return asks_for_silence(otel_context.get_current())
+
+
+def asks_for_silence(context: Context) -> bool:
+    """Whether nothing is to be recorded in `context`."""
+    return bool(context.get(ASKED[0]) or context.get(ASKED[1]))
 
 
 def suppressing(context: Context) -> Context:
     """`context` in which instrumentation keeps silent."""
-    for key in _ASKED:
+    for key in ASKED:
         context = otel_context.set_value(key, value=True, context=context)
     return context
 
@@ -60,7 +66,7 @@ def quieting(context: Context) -> Context:
 
 def speaking(context: Context) -> Context:
     """`context` without any wish for silence: for work that outlives who expressed it."""
-    for key in (*_ASKED, _HTTP, _BARE):
+    for key in (*ASKED, _HTTP, _BARE):
         if context.get(key):
             context = otel_context.set_value(key, value=False, context=context)
     return context

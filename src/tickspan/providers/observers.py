@@ -27,9 +27,18 @@ class Observers:
     def __repr__(self) -> str:
         return f"<Observers {len(self._processors())} processors>"
 
-    def hooks(self) -> Hooks | None:
-        """What recorders call; None when there is nobody."""
-        return Hooks(self._on_start, self._on_ending, self._on_end) if self._processors() else None
+    def hooks(self, rewrite: Callable[[Any], None] | None = None) -> Hooks | None:
+        """What recorders call; None when there is nobody. `rewrite` sees an ending span before all others."""
+        if not self._processors():
+            return None if rewrite is None else Hooks(None, rewrite, None)
+        if rewrite is None:
+            return Hooks(self._on_start, self._on_ending, self._on_end)
+
+        def on_ending(span: RecordedSpan) -> None:
+            rewrite(span)
+            self._on_ending(span)
+
+        return Hooks(self._on_start, on_ending, self._on_end)
 
     def shutdown(self) -> None:
         """Shut each of them down, also one that was switched off."""

@@ -38,6 +38,9 @@ from tickspan.semconv.common import (
     EXCEPTION_TYPE,
 )
 
+_OURS = "tickspan"
+"""How the names of our own scopes begin."""
+
 Clock = Callable[[], int]
 """Wall-clock nanoseconds since the epoch."""
 
@@ -229,6 +232,7 @@ class TracerProvider(sdk.TracerProvider):
         self._sink = sink
         self._is_shut_down = False
         self._must_renew = False
+        self._rewrite: Callable[[Any], None] | None = None
         self._observers = Observers(lambda: self._active_span_processor._span_processors)  # noqa: SLF001
 
     def get_tracer(
@@ -253,14 +257,33 @@ class TracerProvider(sdk.TracerProvider):
                 kept.tells_source = self._tells_source
                 if self._sink is not None:
                     kept.record(recorder_of(kept, self._records(self._sink, kept), self._clock))
-                    self._recorders(kept)[0].hooks = self._observers.hooks()
+                    self._hook(kept)
             return kept
 
     def add_span_processor(self, span_processor: sdk.SpanProcessor) -> None:
         """Let a processor see spans from now on; it is asked behind a guard."""
         super().add_span_processor(span_processor)
-        for recorder in self._recorders(*self._tracers.values()):
-            recorder.hooks = self._observers.hooks()
+        self._hook(*self._tracers.values())
+
+    def rewrite_endings(self, rewrite: Callable[[Any], None] | None) -> None:
+        """Let `rewrite` change each ending span that is not of our own instrumentation; None ends that.
+
+        It comes before all processors and must not raise.
+        """
+        self._rewrite = rewrite
+        if self._sink is not None:
+            self._hook(*self._tracers.values())
+            return
+        several = self._active_span_processor
+        others = [known for known in several._span_processors if not isinstance(known, _Rewriter)]  # noqa: SLF001 - the SDK's own list
+        first = [] if rewrite is None else [_Rewriter(rewrite)]
+        several._span_processors = (*first, *others)  # noqa: SLF001
+
+    def _hook(self, *tracers: sdk.Tracer) -> None:
+        """Let recorders call those who want to see or to change spans."""
+        for recorder in self._recorders(*tracers):
+            is_ours = recorder.owner._instrumentation_scope.name.startswith(_OURS)  # noqa: SLF001
+            recorder.hooks = self._observers.hooks(None if is_ours else self._rewrite)
 
     def shutdown(self) -> None:
         """Shut the processors down. What is recorded afterwards is counted as lost."""
@@ -330,6 +353,18 @@ class TracerProvider(sdk.TracerProvider):
     def _recorders(*tracers: sdk.Tracer) -> list[SpanRecorder]:
         ours = (tracer._recorder for tracer in tracers if isinstance(tracer, Tracer))  # noqa: SLF001
         return [recorder for recorder in ours if recorder is not None]
+
+
+class _Rewriter(sdk.SpanProcessor):
+    """Brings `rewrite` among the processors of the SDK's spans."""
+
+    def __init__(self, rewrite: Callable[[Any], None]) -> None:
+        self._rewrite = rewrite
+
+    def _on_ending(self, span: sdk.Span) -> None:
+        scope = span.instrumentation_scope
+        if scope is None or not scope.name.startswith(_OURS):
+            self._rewrite(span)
 
 
 class _AfterFork:

@@ -13,6 +13,7 @@ PARENT_BASED_ALWAYS_ON = _span.PARENT_BASED_ALWAYS_ON
 Hooks = _span.Hooks
 Interop = _span.Interop
 Limits = _span.Limits
+Preset = _span.Preset
 RecordingSpan = _span.RecordingSpan
 SpanRecorder = _span.SpanRecorder
 
@@ -26,6 +27,7 @@ __all__ = [
     "Hooks",
     "Interop",
     "Limits",
+    "Preset",
     "PrivateIds",
     "RecordingSpan",
     "SpanRecorder",

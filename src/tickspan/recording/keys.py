@@ -160,6 +160,8 @@ _STACK_NAMES: Final = frozenset({"stack", "stacktrace", "traceback"})
 KNOWN: Final[dict[str, KeyPolicy]] = {}
 """Verdicts so far, for a look-up without a call; `key_policy` decides what is not in it."""
 _registered: Final[dict[str, KeyPolicy]] = {}
+REVISION: Final = [0]
+"""How often a verdict has been changed: what was cleaned before that is cleaned anew."""
 
 
 def register_cleaner(key: str, clean: Cleaner) -> None:
@@ -169,13 +171,18 @@ def register_cleaner(key: str, clean: Cleaner) -> None:
     """
     before = _FIXED.get(key)
     _registered[key] = KeyPolicy(RULE_REGISTERED if before is None else before.rule, clean)
-    KNOWN.pop(key, None)
+    _changed(key)
 
 
 def forget_cleaner(key: str) -> None:
     """Take the registration back: the rule of this layer counts again."""
     _registered.pop(key, None)
+    _changed(key)
+
+
+def _changed(key: str) -> None:
     KNOWN.pop(key, None)
+    REVISION[0] += 1
 
 
 def key_policy(key: str) -> KeyPolicy:

@@ -18,10 +18,10 @@ import logging
 import time
 
 from tickspan.recording.diagnostics import diagnostics
-from tickspan.recording.keys import KNOWN, PLAIN, key_policy
+from tickspan.recording.keys import KNOWN, PLAIN, REVISION, key_policy
 from tickspan.recording.values import clean_key, clean_name, clean_time, clean_value
 
-from .wire import encode_span
+from .wire import SPAN_ATTRIBUTES, encode_attributes, encode_span
 
 try:
     import cython
@@ -42,6 +42,7 @@ else:
 
 _new = object.__new__
 _known: dict = KNOWN
+_revision: list = REVISION
 MAX_TEXT = 16 * 1024
 MAX_KEY = 256
 """Longer keys are cleaned, which cuts them at `MAX_TEXT`."""
@@ -53,6 +54,9 @@ ALWAYS_ON = 1
 PARENT_BASED_ALWAYS_ON = 2
 HAS_IS_REMOTE = 0x100
 IS_REMOTE = 0x200
+_FEW = 64
+FEW_MORE = 24
+"""Attributes after those of a preset: with more of them, the whole is kept and bounded as usual."""
 _RECORDING = 0
 _ENDING = 1
 _ENDED = 2
@@ -167,6 +171,18 @@ class Hooks:
 
 
 @cython.cclass
+class Preset:
+    """Attributes that many spans of one recorder have in common: cleaned and encoded once.
+
+    Made by `SpanRecorder.preset`; never changed.
+    """
+
+    values = cython.declare(dict, visibility="readonly")
+    encoded = cython.declare(bytes, visibility="readonly")
+    _made_at: object
+
+
+@cython.cclass
 class SpanRecorder:
     """Starts the spans of one instrumentation scope. Safe from any thread; nothing it does raises.
 
@@ -260,6 +276,11 @@ class SpanRecorder:
         self._max_other_length = _bound(limits.other_length)
 
     @property
+    def span_class(self):
+        """Of the spans that it records."""
+        return self._span_class
+
+    @property
     def stream(self):
         """Where finished spans go; None is nowhere."""
         return self._stream
@@ -282,8 +303,49 @@ class SpanRecorder:
     ):
         """As OpenTelemetry's `Tracer.start_span`; whatever is wrong with an argument, a span comes back."""
         return self._start(
-            name, context, kind, attributes, links, start_time, record_exception, set_status_on_exception
+            name,
+            context,
+            kind,
+            attributes,
+            links,
+            start_time,
+            record_exception,
+            set_status_on_exception,
+            None,
         )
+
+    def preset(self, attributes):
+        """What `start_preset` takes: `attributes` in the form in which spans keep them.
+
+        None where this recorder's spans may keep no more than a few attributes.
+        """
+        if 0 <= self._max_attributes < _FEW:
+            return None
+        made: Preset = Preset.__new__(Preset)
+        made._made_at = _revision[0]
+        made.values, _ = _clean_all(attributes, -1, self._max_length)
+        if len(made.values) > _FEW - FEW_MORE:
+            return None
+        made.encoded = encode_attributes(SPAN_ATTRIBUTES, made.values)
+        return made
+
+    def start_preset(self, name, context, kind, preset: Preset, attributes):
+        """Start a span that has the attributes of a preset of this recorder, and `attributes` after them.
+
+        Args:
+            name: of the span.
+            context: of its parent; None is the current one.
+            kind: an OpenTelemetry `SpanKind`.
+            preset: made by this recorder.
+            attributes: a dict that the span may keep. They are taken as they are: keys that nothing is held
+                back under and none of the preset's, values that are clean. At most `FEW_MORE`.
+
+        No exception is recorded on leaving a `with` block.
+        """
+        if preset._made_at != _revision[0]:
+            attributes = _whole(preset, attributes)
+            preset = None
+        return self._start(name, context, kind, attributes, None, None, False, False, preset)
 
     @cython.cfunc
     def _start(
@@ -296,6 +358,7 @@ class SpanRecorder:
         start_time: object,
         record_exception: cython.bint,
         set_status_on_exception: cython.bint,
+        preset: Preset | None,
     ) -> object:
         span: RecordingSpan
         parent: RecordingSpan
@@ -322,7 +385,8 @@ class SpanRecorder:
                     flags &= SAMPLED | RANDOM_TRACE_ID
         parent_flags = flags
         if not self.is_enabled:
-            return self._silent_span(trace_id or 0, parent_id or 0, flags, trace_state, kind, attributes)
+            given = _whole(preset, attributes)
+            return self._silent_span(trace_id or 0, parent_id or 0, flags, trace_state, kind, given)
         if trace_id is None:
             trace_id = self._new_trace_id() or self._new_trace_id()
             flags = SAMPLED | self._root_flags
@@ -331,8 +395,9 @@ class SpanRecorder:
         if self.sampling == ALWAYS_ON:
             flags |= SAMPLED
         elif self.sampling == CALL_SAMPLER:
-            decided = self._decide(context, trace_id, name, kind, attributes, links)
-            given = attributes
+            given = _whole(preset, attributes)
+            preset = None
+            decided = self._decide(context, trace_id, name, kind, given, links)
             is_recorded, is_sampled, attributes, trace_state = decided
             if not is_recorded:
                 attributes = given
@@ -343,7 +408,8 @@ class SpanRecorder:
         if self._counted is not None:
             ended = self._counted(parent_id, is_remote, is_recorded, flags & SAMPLED != 0)
         if not is_recorded:
-            return self._silent_span(trace_id, span_id, flags, trace_state, kind, attributes)
+            given = _whole(preset, attributes)
+            return self._silent_span(trace_id, span_id, flags, trace_state, kind, given)
         span = _new(self._span_class) if not cython.compiled else self._span_class.__new__(self._span_class)
         span.recorder = self
         span.trace_id = trace_id
@@ -355,7 +421,12 @@ class SpanRecorder:
         span.trace_state = trace_state
         span.records_exception = record_exception
         span.sets_status = set_status_on_exception
-        span.attribute_values = {}
+        span._preset = preset
+        if preset is None or attributes is None:
+            span._values = {}
+        else:
+            span._values = attributes
+            attributes = None
         span._state = _RECORDING
         span._ended = ended
         span._status_code = 0
@@ -415,6 +486,12 @@ class SpanRecorder:
 
 
 @cython.cfunc
+def _whole(preset: Preset | None, attributes: object) -> object:
+    """All attributes, for whoever asks for them before there is a span."""
+    return attributes if preset is None else {**preset.values, **(attributes or {})}
+
+
+@cython.cfunc
 def _bound(limit: object) -> cython.Py_ssize_t:
     return -1 if limit is None else limit
 
@@ -446,12 +523,13 @@ class RecordingSpan:
     trace_state = cython.declare(object, visibility="public")
     records_exception = cython.declare(cython.bint, visibility="public")
     sets_status = cython.declare(cython.bint, visibility="public")
-    attribute_values = cython.declare(dict, visibility="public")
     dropped_attribute_count = cython.declare(cython.int, visibility="public")
     event_tuples = cython.declare(list, visibility="public")
     dropped_event_count = cython.declare(cython.int, visibility="public")
     link_tuples = cython.declare(list, visibility="public")
     dropped_link_count = cython.declare(cython.int, visibility="public")
+    _values: dict
+    _preset: Preset | None
     _state: cython.int
     _name: object
     _kind: cython.int
@@ -473,6 +551,21 @@ class RecordingSpan:
         link_tuples = None
         _end_ns = None
         _has_given_start = False
+
+    @property
+    def attribute_values(self):
+        """The attributes so far."""
+        if self._preset is not None:
+            self._unfold()
+        return self._values
+
+    @cython.cfunc
+    def _unfold(self) -> cython.int:
+        """Keep the attributes of the preset like all others."""
+        preset: Preset = self._preset
+        self._preset = None
+        self._values = {**preset.values, **self._values}
+        return 0
 
     def is_recording(self):
         """Whether the span can still be changed: until its hooks have seen its end."""
@@ -509,7 +602,10 @@ class RecordingSpan:
         if type(key) is not str or not 0 < len(key) <= MAX_KEY:
             key = clean_key(key)
         value = _clean(key, value, recorder._max_length)
-        values: dict = self.attribute_values
+        preset: Preset = self._preset
+        if preset is not None and (key in preset.values or len(self._values) >= FEW_MORE):
+            self._unfold()
+        values: dict = self._values
         before: cython.Py_ssize_t = len(values)
         values[key] = value
         if len(values) == before:
@@ -590,11 +686,23 @@ class RecordingSpan:
         self._status_code = code
         self._status_text = text if code == 2 else ""
 
+    def end_with(self, attributes, end_time=None):
+        """End the span with a few more attributes, clean as those of `start_preset`."""
+        if self._preset is not None and self._state == _RECORDING:
+            self._values.update(attributes)
+        else:
+            self.set_attributes(attributes)
+        self._end(end_time)
+
     def end(self, end_time=None):
         """End the span at `end_time` (nanoseconds since the epoch) or now: hooks, then it is written."""
+        self._end(end_time)
+
+    @cython.cfunc
+    def _end(self, end_time: object) -> cython.int:
         if self._state != _RECORDING:
             _too_late("Calling end() on an ended span.")
-            return
+            return 0
         self._end_ns = self._now() if end_time is None else clean_time(end_time, self._now)
         self._state = _ENDING
         recorder: SpanRecorder = self.recorder
@@ -610,6 +718,7 @@ class RecordingSpan:
                 recorder._stream.settled(self.span_id.to_bytes(8, "big"))
         if hooks is not None and hooks.on_end is not None:
             hooks.on_end(self)
+        return 0
 
     def pend(self):
         """Write the span down as it is now: if the process dies before its end, it is told as abandoned.
@@ -634,7 +743,7 @@ class RecordingSpan:
             self._kind,
             self._start_ns,
             self._end_ns or 0,
-            self.attribute_values,
+            self._values,
             self.dropped_attribute_count,
             self.event_tuples,
             self.dropped_event_count,
@@ -642,6 +751,7 @@ class RecordingSpan:
             self.dropped_link_count,
             self._status_code,
             self._status_text,
+            b"" if self._preset is None else self._preset.encoded,
         )
 
     @cython.cfunc
@@ -797,7 +907,9 @@ class CurrentSpan:
     def __enter__(self):
         recorder: SpanRecorder = self._recorder
         given = self._arguments
-        span = recorder._start(given[0], given[1], given[2], given[3], given[4], given[5], given[6], given[7])
+        span = recorder._start(
+            given[0], given[1], given[2], given[3], given[4], given[5], given[6], given[7], None
+        )
         context = recorder._context_class(recorder._current())
         PyDict_SetItem(context, recorder._span_key, span)
         if cython.compiled:

@@ -536,6 +536,7 @@ def encode_span(
     dropped_links: int,
     status_code: int,
     status_text: str,
+    before: bytes = b"",
 ) -> bytes:
     """A `Span`, framed as an entry of `ScopeSpans.spans`.
 
@@ -557,6 +558,7 @@ def encode_span(
         dropped_links: how many did not fit.
         status_code: OTLP's number: 0 unset, 1 ok, 2 error.
         status_text: of an error.
+        before: attributes that come before `attributes`, encoded with `SPAN_ATTRIBUTES`.
     """
     w: _Writer = _writer()
     if status_code or flags != _LOCAL_PARENT:
@@ -577,6 +579,8 @@ def encode_span(
     if dropped_attributes:
         _number(w, 0x50, dropped_attributes)
     _key_values(w, 0x4A, attributes)
+    if before:
+        _raw(w, before)
     _two_times(w, 0x39, start_ns, end_ns)
     _kind_and_name(w, kind, name)
     if parent_id:
@@ -674,9 +678,10 @@ def encode_scope(name: str, version: str, attributes: dict) -> bytes:
 
 
 def encode_attributes(tag: int, attributes: dict) -> bytes:
-    """`KeyValue` entries under a field's tag: made once for a metric series, used at each collection.
+    """`KeyValue` entries under a field's tag: made once for a metric series or spans alike, used each time.
 
-    `NUMBER_ATTRIBUTES`, `HISTOGRAM_ATTRIBUTES` and `EXPONENTIAL_ATTRIBUTES` are the tags of data points.
+    `NUMBER_ATTRIBUTES`, `HISTOGRAM_ATTRIBUTES` and `EXPONENTIAL_ATTRIBUTES` are the tags of data points,
+    `SPAN_ATTRIBUTES` is that of spans.
     """
     w: _Writer = _writer()
     _key_values(w, tag, attributes)
@@ -686,6 +691,7 @@ def encode_attributes(tag: int, attributes: dict) -> bytes:
 NUMBER_ATTRIBUTES = 0x3A
 HISTOGRAM_ATTRIBUTES = 0x4A
 EXPONENTIAL_ATTRIBUTES = 0x0A
+SPAN_ATTRIBUTES = 0x4A
 DELTA = 1
 CUMULATIVE = 2
 

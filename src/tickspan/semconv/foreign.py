@@ -10,7 +10,8 @@ HTTP_URL: Final = "http.url"
 URLS: Final = (URL_FULL, HTTP_URL, "url.original", "url.path", "http.target", "http.request.url")
 URL_QUERIES: Final = ("url.query",)
 URL_PRIVATE_PARTS: Final = ("url.fragment", "url.userinfo")
-STATEMENTS: Final = ("db.statement", DB_QUERY_TEXT)
+DB_STATEMENT_OLD: Final = "db.statement"
+STATEMENTS: Final = (DB_STATEMENT_OLD, DB_QUERY_TEXT)
 NEVER: Final = (
     "db.connection_string",
     "http.request.body",
@@ -30,3 +31,6 @@ HEADER_PATTERN: Final = (
 NET_PEER_NAME: Final = "net.peer.name"
 HTTP_HOST: Final = "http.host"
 DB_SYSTEM_OLD: Final = "db.system"
+DB_NAME_OLD: Final = "db.name"
+HTTP_REQUEST_METHOD: Final = "http.request.method"
+HTTP_METHOD_OLD: Final = "http.method"

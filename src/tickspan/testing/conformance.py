@@ -16,13 +16,33 @@ from opentelemetry.trace import NoOpTracer, NoOpTracerProvider, Tracer
 
 from tickspan.instrumentation import Instrumentor, suppressed
 from tickspan.recording import strict
+from tickspan.semconv.code import CODE_FUNCTION_NAME
 from tickspan.semconv.common import ERROR_TYPE
+from tickspan.semconv.db import (
+    TICKSPAN_DB_FETCH_DURATION,
+    TICKSPAN_DB_POOL_WAIT,
+    TICKSPAN_DB_TRANSACTION_DURATION,
+    TICKSPAN_DB_TRANSACTION_ID,
+    TICKSPAN_DB_TRANSACTION_IDLE,
+    TICKSPAN_DB_TRANSACTION_IDLE_MAX,
+)
 from tickspan.semconv.trading import LATENCY_SIGNING
 from tickspan.testing.capture import Capture, RecordedSpan
 
 _ABSENT: Final = object()
 _TIMES: Final = f"{LATENCY_SIGNING.rpartition('.')[0]}."
 """Attributes that begin so are durations."""
+_PLACES: Final = CODE_FUNCTION_NAME.partition(".")[0] + "."
+_INDIVIDUAL: Final = frozenset(
+    {
+        TICKSPAN_DB_FETCH_DURATION,
+        TICKSPAN_DB_POOL_WAIT,
+        TICKSPAN_DB_TRANSACTION_DURATION,
+        TICKSPAN_DB_TRANSACTION_ID,
+        TICKSPAN_DB_TRANSACTION_IDLE,
+        TICKSPAN_DB_TRANSACTION_IDLE_MAX,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +228,12 @@ async def _awaited(make: Callable[[], Awaitable[Any]]) -> Any:
 
 
 def _told(span: RecordedSpan) -> tuple[Any, ...]:
-    # How long a part of it took differs between any two runs.
-    timeless = {key: "…" if key.startswith(_TIMES) else value for key, value in span.attributes.items()}
+    # How long a part of it took, its ids and the line it was called from differ between any two runs.
+    timeless = {
+        key: "…" if key.startswith(_TIMES) or key in _INDIVIDUAL else value
+        for key, value in span.attributes.items()
+        if not key.startswith(_PLACES)
+    }
     return span.name, span.kind, timeless, span.status, span.description
 
 
@@ -221,10 +245,18 @@ def _raw(module: str, target: str) -> Any:
     return _ABSENT if owner is None else inspect.getattr_static(owner, name, _ABSENT)
 
 
+def _signature(function: Any) -> str:
+    """As `inspect` tells it; C functions may have none."""
+    try:
+        return str(inspect.signature(function))
+    except ValueError:
+        return ""
+
+
 def _look(target: Any) -> tuple[Any, ...]:
     function = getattr(target, "__func__", getattr(target, "fget", target))  # a property looks as its getter
     return (
-        str(inspect.signature(function)),
+        _signature(function),
         function.__name__,
         function.__doc__,
         inspect.iscoroutinefunction(function),

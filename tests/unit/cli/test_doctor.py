@@ -18,6 +18,7 @@ from tickspan.cli.examination import (
     distro_finding,
     examine,
     instrumentor_finding,
+    query_findings,
     settings_table,
 )
 from tickspan.cli.round_trip import Answer, endpoint_of, round_trip
@@ -337,3 +338,23 @@ def test_opentelemetry_that_cannot_be_imported_is_one_line(run: Run):
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr.startswith("tickspan doctor: OpenTelemetry cannot be imported: Propagator pigeon not")
     assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, []),
+        ({"queries": {"mode": "off"}, "agent": "off"}, []),
+        (
+            {"queries": {"mode": "thread"}},
+            ["a thread of the program looks: rules that need a parser are not asked"],
+        ),
+        (
+            {"agent": "thread"},
+            ["agent=thread: nobody looks; queries.mode=thread asks the rules that need no parser"],
+        ),
+    ],
+)
+def test_who_looks_at_queries_is_told_where_it_is_not_the_agent(given: dict[str, Any], said: list[str]):
+    settings = read_settings(given, environ={}).settings
+    assert [finding.detail for finding in query_findings(settings)] == said

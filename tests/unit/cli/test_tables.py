@@ -52,7 +52,7 @@ class Fitting(Instrumentor):
     scope = "tickspan_examined"
     version = "1"
     dependencies = ()
-    tested = ("pytest < 1", "of-nobody > 5")
+    tested = ("pytest >= 0.9, < 1", "pytest > 99", "of-nobody > 5")
     rows = (
         Wrap("lib_examined", "Client.place", same),
         Wrap("lib_examined", "Client.newer", same, optional=True),
@@ -101,9 +101,10 @@ def found(make: Callable[[], Any], *modules: str) -> list[Finding]:
 
 
 def test_a_table_that_fits_is_well_and_says_what_is_particular() -> None:
-    untested = f"pytest {pytest.__version__} is none of the versions that the table is tested with"
+    ours, tested = f"pytest {pytest.__version__} is", "versions that the table is tested with"
     assert found(Fitting) == [
-        Finding("table lib", None, f"{untested} (pytest < 1)"),
+        Finding("table lib", None, f"{ours} newer than all {tested} (pytest >= 0.9, < 1)"),
+        Finding("table lib", None, f"{ours} none of the {tested} (pytest > 99)"),
         Finding("table lib", is_well=True, detail="1 of 1 rows fit what is installed"),
         Finding("table lib", None, "1 optional rows found nothing: lib_examined:Client.newer"),
     ]

@@ -26,6 +26,13 @@ def test_the_reason_names_what_runs_instead():
     )
 
 
+def test_one_of_ours_runs_for_many_drivers():
+    installed = {"psycopg", "sqlite3", "flask", "tickspan_dbapi"}
+    running = [name for name in sorted(installed) if reason_to_skip(name, installed, ("psycopg",)) is None]
+    assert running == ["flask", "psycopg", "tickspan_dbapi"]
+    assert reason_to_skip("sqlite3", installed, ()) == "'tickspan_dbapi' runs for this library"
+
+
 @pytest.mark.parametrize(
     ("value", "running"),
     [

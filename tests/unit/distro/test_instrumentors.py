@@ -1,13 +1,13 @@
 """Switching instrumentors on: each that can run does, and one that cannot is told in one line at most."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pytest
 from opentelemetry.instrumentation.dependencies import DependencyConflict, DependencyConflictError
 
-from tickspan.config import Quantities, Settings, TradingSettings, read_settings
+from tickspan.config import DatabaseSettings, Quantities, Settings, TradingSettings, read_settings
 from tickspan.distro import TickspanDistro
 from tickspan.distro import distro as distro_module
 
@@ -50,14 +50,14 @@ def switch_on(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return load
 
 
-def test_a_member_gets_the_settings_of_trading_as_values(switch_on: Callable[..., None]):
+def test_a_member_gets_the_settings_of_trading_and_databases_as_values(switch_on: Callable[..., None]):
     ours = _Instrumentor()
     switch_on(_EntryPoint("tickspan_ccxt", ours), trading={"quantities": "full"})
     settings = TradingSettings(quantities=Quantities.FULL)
     assert ours.given == [
         {
             "raise_exception_on_conflict": True,
-            "settings": {name: getattr(settings, name) for name in TradingSettings.__dataclass_fields__},
+            "settings": {**asdict(settings), "database": asdict(DatabaseSettings())},
         }
     ]
 

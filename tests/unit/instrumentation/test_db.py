@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from contextlib import closing
 from dataclasses import dataclass
 
 import pytest
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
-from tickspan.instrumentation import Failure, Operation
+from tickspan.config import SqlCommenter
+from tickspan.instrumentation import Failure
 from tickspan.instrumentation.db import (
     ActiveStatement,
+    Comments,
     Database,
     DatabaseOperations,
+    Teller,
+    Transaction,
+    caller_attributes,
     describe_error,
-    start_statement,
+    keyed_hash,
+    scrub,
 )
 from tickspan.instrumentation.workbench import Workbench
 from tickspan.testing import Capture
@@ -147,38 +155,250 @@ def test_an_operating_systems_errno_is_no_database_code() -> None:
     assert describe_error(ConnectionRefusedError(111, "refused")).error_type == "ConnectionRefusedError"
 
 
-def test_a_statement_is_an_operation_named_by_its_summary() -> None:
-    operations = DatabaseOperations(BOOK)
-    statement = operations.statement("SELECT * FROM orders WHERE symbol = 'AAPL'")
-    assert operations.execution(statement) == Operation(
+def test_what_may_be_recorded_of_a_wrapped_error_is_the_drivers_code() -> None:
+    assert scrub(WrappedError(PsycopgError("secret"))) == (
+        "PsycopgError 23503 constraint fills_order_id_fkey table fills"
+    )
+    assert scrub(ValueError("secret")) == "ValueError"
+
+
+@pytest.mark.parametrize(
+    ("database", "place"),
+    [
+        (BOOK, "db.internal:5432/trading"),
+        (Database("sqlite", "book.db"), "book.db"),
+        (Database("sqlite"), "sqlite"),
+        (
+            Database.on_server("postgresql", "trading", "/run/postgresql", 5433),
+            "/run/postgresql/.s.PGSQL.5433/trading",
+        ),
+    ],
+)
+def test_a_database_is_named_by_where_it_is(database: Database, place: str) -> None:
+    assert database.place == place
+
+
+def test_a_statement_is_named_by_its_summary() -> None:
+    told = DatabaseOperations(BOOK).told("SELECT * FROM orders WHERE symbol = 'AAPL'")
+    assert (told.name, told.attributes) == (
         "SELECT orders",
         {
             **WHERE,
             "db.query.text": "SELECT * FROM orders WHERE symbol = ?",
             "db.query.summary": "SELECT orders",
-            "tickspan.db.query.fingerprint": statement.fingerprint,
+            "tickspan.db.query.fingerprint": told.statement.fingerprint,
         },
-        is_leaf=True,
     )
 
 
 def test_a_statement_that_nobody_knows_is_named_by_its_system() -> None:
-    operations = DatabaseOperations(Database("sqlite"))
-    told = operations.execution(operations.statement("FROB orders"))
+    told = DatabaseOperations(Database("sqlite")).told("FROB orders")
     assert (told.name, "db.query.summary" in told.attributes) == ("sqlite", False)
 
 
 def test_a_batch_tells_its_size() -> None:
-    operations = DatabaseOperations(BOOK)
-    told = operations.execution(operations.statement("insert into t values (?)"), batch_size=500).attributes
-    assert (told["db.operation.name"], told["db.operation.batch.size"]) == ("BATCH INSERT", 500)
+    told = DatabaseOperations(BOOK).told("insert into t values (?)")
+    assert told.batch(500) == {"db.operation.name": "BATCH INSERT", "db.operation.batch.size": 500}
+
+
+@pytest.mark.parametrize(
+    ("sql", "ends"),
+    [
+        ("COMMIT", True),
+        ("rollback;", True),
+        ("END TRANSACTION", True),
+        ("ROLLBACK TO SAVEPOINT a", False),
+        ("BEGIN", False),
+        ("COMMIT PREPARED 'x'", False),
+        ("SELECT 1", False),
+    ],
+)
+def test_a_text_may_end_a_transaction(sql: str, ends: bool) -> None:
+    assert DatabaseOperations(BOOK).told(sql).ends_transaction is ends
+
+
+@pytest.mark.parametrize(
+    ("sql", "is_write"),
+    [
+        ("COPY orders FROM STDIN", True),
+        ("COPY (SELECT a FROM orders) TO STDOUT", False),
+        ("DELETE FROM orders", True),
+        ("SELECT 1", False),
+    ],
+)
+def test_a_copy_writes_if_it_reads_from_the_client(sql: str, is_write: bool) -> None:
+    assert DatabaseOperations(BOOK).told(sql).is_write is is_write
+
+
+# parameters
+
+
+def test_equal_parameters_have_equal_hashes_however_they_are_given() -> None:
+    hashed = keyed_hash()
+    told = hashed(("AAPL", 1), "")
+    assert told is not None
+    assert (len(told), hashed(["AAPL", 1], ""), hashed({"a": "AAPL", "b": 1}, "")) == (16, told, told)
+
+
+def test_other_parameters_and_other_texts_have_other_hashes() -> None:
+    hashed = keyed_hash()
+    given = [
+        (("AAPL",), ""),
+        (("MSFT",), ""),
+        ((1,), ""),
+        ((True,), ""),
+        (("1",), ""),
+        (None, ""),
+        (None, "SELECT 1"),
+    ]
+    assert len({hashed(parameters, text) for parameters, text in given}) == len(given)
+
+
+def test_a_hash_is_that_of_one_process() -> None:
+    assert keyed_hash()(("AAPL",), "") != keyed_hash()(("AAPL",), "")
+
+
+@pytest.mark.parametrize("parameters", [tuple(range(17)), ("x" * 1025,), (object(),), ([1],), "text", 7])
+def test_many_long_and_unknown_parameters_have_no_hash(parameters: object) -> None:
+    assert keyed_hash()(parameters, "") is None
+
+
+# comments
+
+SPAN = NonRecordingSpan(SpanContext(1, 2, is_remote=False, trace_flags=TraceFlags(1)))
+TRACE = "00-00000000000000000000000000000001-0000000000000002-01"
+
+
+@pytest.mark.parametrize(
+    ("mode", "sql", "is_prepared", "doubles_percent", "commented"),
+    [
+        (
+            SqlCommenter.SERVICE,
+            "SELECT 1",
+            False,
+            False,
+            "SELECT 1 /*application='my%20bot',db_driver='psycopg'*/",
+        ),
+        (
+            SqlCommenter.SERVICE,
+            "SELECT 1; ",
+            False,
+            True,
+            "SELECT 1 /*application='my%%20bot',db_driver='psycopg'*/;",
+        ),
+        (
+            SqlCommenter.FULL,
+            "SELECT 1",
+            False,
+            False,
+            f"SELECT 1 /*application='my%20bot',db_driver='psycopg',traceparent='{TRACE}'*/",
+        ),
+        (
+            SqlCommenter.FULL,
+            "SELECT 1",
+            True,
+            False,
+            "SELECT 1 /*application='my%20bot',db_driver='psycopg'*/",
+        ),
+        (SqlCommenter.FULL, "SELECT 1 /* mine */", False, False, "SELECT 1 /* mine */"),
+    ],
+)
+def test_a_comment_tells_the_service_and_on_request_the_trace(
+    mode: SqlCommenter, sql: str, is_prepared: bool, doubles_percent: bool, commented: str
+) -> None:
+    comments = Comments(mode, "my bot", "psycopg")
+    assert comments.added(sql, SPAN, is_prepared=is_prepared, doubles_percent=doubles_percent) == commented
+
+
+def test_a_name_cannot_end_the_comment() -> None:
+    comments = Comments(SqlCommenter.SERVICE, "*/ DROP TABLE orders; --'", "psycopg")
+    added = comments.added("SELECT 1", SPAN, is_prepared=False, doubles_percent=False)
+    assert added.count("*/") == 1
+    assert added.endswith("*/")
+
+
+# transactions
+
+
+def test_a_transaction_is_idle_between_its_statements() -> None:
+    transaction = Transaction(1_000)
+    transaction.begin_statement(1_000, is_write=False)
+    transaction.busy_until_ns = 2_000
+    transaction.begin_statement(5_000, is_write=True)
+    transaction.busy_until_ns = 6_000
+    transaction.wake(7_000)
+    times = transaction.times()
+    assert transaction.counts() == {
+        "tickspan.db.transaction.id": transaction.id,
+        "tickspan.db.transaction.statements": 2,
+        "tickspan.db.transaction.writes": 1,
+    }
+    assert (times["tickspan.db.transaction.idle"], times["tickspan.db.transaction.idle_max"]) == (
+        4e-06,
+        3e-06,
+    )
+
+
+# statements under way
+
+
+def test_a_caller_is_the_line_that_called() -> None:
+    told = caller_attributes()
+    assert str(told["code.function.name"]).endswith(".test_a_caller_is_the_line_that_called")
+    assert (told["code.file.path"], isinstance(told["code.line.number"], int)) == (__file__, True)
 
 
 @pytest.fixture
-def statement(telemetry: Capture) -> ActiveStatement:
+def teller(telemetry: Capture) -> Teller:
     tracer, meter = telemetry.tracer_provider.get_tracer("test"), telemetry.meter_provider.get_meter("test")
-    bench = Workbench("test", tracer, meter, telemetry.logger_provider.get_logger("test"), {})
-    return start_statement(bench, DatabaseOperations(BOOK), "SELECT 1 FROM t")
+    return Teller(Workbench("test", tracer, meter, telemetry.logger_provider.get_logger("test"), {}))
+
+
+@pytest.fixture
+def statement(teller: Teller) -> ActiveStatement:
+    return teller.start(DatabaseOperations(BOOK), "SELECT 1 FROM t")
+
+
+def test_settings_that_cannot_be_understood_are_named(telemetry: Capture) -> None:
+    tracer, meter = telemetry.tracer_provider.get_tracer("test"), telemetry.meter_provider.get_meter("test")
+    logger = telemetry.logger_provider.get_logger("test")
+    with pytest.raises(ValueError, match=r"database\.slow_s: expected a number"):
+        Teller(Workbench("test", tracer, meter, logger, {"database": {"slow_s": "soon"}}))
+
+
+def test_the_first_span_of_a_text_tells_the_line_and_a_slow_one_again(telemetry: Capture) -> None:
+    tracer, meter = telemetry.tracer_provider.get_tracer("test"), telemetry.meter_provider.get_meter("test")
+    logger = telemetry.logger_provider.get_logger("test")
+    usual = Teller(Workbench("test", tracer, meter, logger, {}))
+    slow = Teller(Workbench("test", tracer, meter, logger, {"database": {"slow_s": 0}}))
+    operations = DatabaseOperations(BOOK)
+    for teller in (usual, usual, slow):
+        active = teller.start(operations, "SELECT 1 FROM t")
+        active.executed()
+        active.succeed()
+    assert ["code.line.number" in span.attributes for span in telemetry.spans()] == [True, False, True]
+
+
+def test_the_time_inside_fetches_is_told_apart(telemetry: Capture, statement: ActiveStatement) -> None:
+    statement.executed()
+    statement.fetched(0)
+    since_ns = time.perf_counter_ns() - 5_000_000
+    statement.fetched(2, since_ns)
+    statement.succeed()
+    told = telemetry.spans()[0].attributes
+    assert told["db.response.returned_rows"] == 2
+    assert 0.005 <= told["tickspan.db.fetch.duration"] < 1
+    assert telemetry.points("db.client.operation.duration")[0].value >= told["tickspan.db.fetch.duration"]
+
+
+def test_the_parameters_are_told_as_a_hash_and_not_in_a_batch(telemetry: Capture, teller: Teller) -> None:
+    operations = DatabaseOperations(BOOK)
+    for parameters, size in ((("AAPL",), 1), (("AAPL",), 1), (("MSFT",), 1), (None, 3)):
+        active = teller.start(operations, "INSERT INTO t VALUES (?)", parameters, batch_size=size)
+        active.executed()
+        active.succeed()
+    hashes = [span.attributes.get("tickspan.db.params_hash") for span in telemetry.spans()]
+    assert (hashes[0] == hashes[1] != hashes[2], hashes[3]) == (True, None)
 
 
 def test_a_statement_ends_once(telemetry: Capture, statement: ActiveStatement) -> None:

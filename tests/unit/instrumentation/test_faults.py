@@ -199,6 +199,10 @@ class DerivedError(IntegrityError):
         ("invalid input syntax for integer: 'M4rker'", "invalid input syntax for integer: ?"),
         ("Key (mail)=(M4rker) is gone", ""),
         ("near \"M4rker: 'x", "near ?"),
+        ("unrecognized token: \"'a 'b M4rker 'c\" d\"", "unrecognized token: [redacted]"),
+        ("near 'x'' M4rker 'y' at line 1", "near ? at line 1"),
+        ("Table 'book.M4rker' doesn't exist", "Table ? doesn't exist"),
+        (f"near 'a'{'b' * 5_000} M4rker 'c'", "near ?"),
     ],
 )
 def test_a_databases_error_is_told_without_what_it_quotes(

@@ -71,9 +71,9 @@ def test_what_holds_no_data_stays_as_it_is(text: str) -> None:
 def test_what_our_operations_made_literal_free_stays_as_it_is(system: str) -> None:
     operations = DatabaseOperations(Database(system))
     quoted = '"id"' if system != "mysql" else "`id`"
-    operation = operations.execution(operations.statement(f"SELECT {quoted} FROM t WHERE a = 'M'"))
-    assert operation.attributes["db.query.text"] == f"SELECT {quoted} FROM t WHERE a = ?"
-    text = operation.attributes["db.query.text"]
+    told = operations.told(f"SELECT {quoted} FROM t WHERE a = 'M'")
+    assert told.attributes["db.query.text"] == f"SELECT {quoted} FROM t WHERE a = ?"
+    text = told.attributes["db.query.text"]
     assert clean_attribute("db.query.text", text) == text
 
 

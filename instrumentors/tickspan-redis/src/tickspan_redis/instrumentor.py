@@ -15,4 +15,5 @@ class RedisInstrumentor(Instrumentor):
     scope: ClassVar[str] = "tickspan_redis"
     version: ClassVar[str] = "0.1.0"
     dependencies: ClassVar[tuple[str, ...]] = ("redis >= 5, < 9",)
+    tested: ClassVar[tuple[str, ...]] = ("redis >= 5.0.8, <= 8.1.0",)
     rows: ClassVar[tuple[Row, ...]] = PATCHES

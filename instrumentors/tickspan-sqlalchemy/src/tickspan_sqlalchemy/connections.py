@@ -3,52 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from typing import Any, Final
 
-from tickspan.instrumentation.db import ActiveStatement, Kind, Statement, changes_rows
+from tickspan.instrumentation.db import STATE, ActiveStatement, DatabaseOperations, Transaction
+from tickspan.instrumentation.notices import ConnectionWatch
 
-__all__ = ["ConnectionState", "known_state", "state_of"]
+__all__ = ["ConnectionState", "known_state", "state_in", "state_of"]
 
-_KEY: Final = "tickspan"
+_KEY: Final = STATE
 """In SQLAlchemy's `connection.info`, the dictionary for such notes; it lives as long as the connection."""
-
-_MAX_OPEN: Final = 64
-"""Results of one connection that are neither read to the end nor closed."""
 
 
 @dataclass(slots=True)
 class ConnectionState:
     """Notes about one database connection; used by whoever holds the connection, one at a time."""
 
-    statements: int = 0
-    """In the open transaction."""
-    writes: int = 0
+    transaction: Transaction | None = None
+    """The open one, from its first statement on; None in AUTOCOMMIT."""
+    pool_wait_ns: int | None = None
+    """How long it was waited for, until its first statement takes that along."""
+    operations: DatabaseOperations | None = None
+    """How its database is told."""
+    recorder: object = None
+    """By whom: switched off and on again, it is another one."""
+    watch: ConnectionWatch | None = None
+    """Who listens to what the server says of its statements."""
     open: dict[int, ActiveStatement] = field(default_factory=dict[int, ActiveStatement])
     """Statements whose rows are not all read, by identity."""
 
-    def count(self, statement: Statement) -> None:
-        """One more statement in the transaction."""
-        if statement.kind is not Kind.TX:
-            self.statements += 1
-            self.writes += changes_rows(statement)
-
-    def begin(self, statement: ActiveStatement) -> None:
-        """Rows of `statement` may follow. Of too many results left open, the oldest is taken as read."""
-        self.open[id(statement)] = statement
-        if len(self.open) > _MAX_OPEN:
-            self.open.pop(next(iter(self.open))).succeed(is_late=True)
-
-    def end(self, statement: ActiveStatement) -> None:
-        """Nothing more will come of `statement`."""
-        self.open.pop(id(statement), None)
-
-    def end_transaction(self) -> None:
-        """The next statement begins another one."""
-        self.statements = self.writes = 0
-
     def give_back(self) -> None:
         """The connection goes to its pool: a result left open ends here, when its last row was read."""
-        self.end_transaction()
+        self.transaction = self.pool_wait_ns = None
         while self.open:
             self.open.popitem()[1].succeed(is_late=True)
 
@@ -65,9 +50,14 @@ def state_of(connection: Any) -> ConnectionState:
         return ConnectionState()
     if not isinstance(info, dict):
         return ConnectionState()
-    notes = cast("dict[Any, Any]", info)
-    state = notes.get(_KEY)
-    return notes.setdefault(_KEY, ConnectionState()) if state is None else state
+    state: ConnectionState | None = info.get(_KEY)  # pyright: ignore[reportUnknownMemberType] - SQLAlchemy's notes
+    return state_in(info) if state is None else state  # pyright: ignore[reportUnknownArgumentType] - the same
+
+
+def state_in(info: dict[Any, Any]) -> ConnectionState:
+    """The state in a connection's `info`, made if there is none."""
+    state = info.get(_KEY)
+    return info.setdefault(_KEY, ConnectionState()) if state is None else state
 
 
 def known_state(info: dict[Any, Any]) -> ConnectionState | None:

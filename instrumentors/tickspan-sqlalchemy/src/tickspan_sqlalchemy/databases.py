@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
 from typing import Any, Final
 
 from tickspan.instrumentation.db import Database
@@ -19,19 +18,17 @@ _SYSTEMS: Final = {
 """SQLAlchemy's dialect names that differ from `db.system.name`."""
 
 
-def database_of(engine: Any, cursor: Any) -> Database:
+def database_of(engine: Any, cursor: Any = None) -> Database:
     """From the engine's URL; what that leaves open (`creator=`), from the driver's connection."""
     url = engine.url
     system = _system(engine.dialect)
     if system == "sqlite":
-        return Database(system, _file_name(url.database))
+        return Database.in_file(url.database)
     namespace, address, port = url.database, url.host or _in_query(url, "host"), url.port
     if not (namespace and address):
         told = _from_connection(cursor)
         namespace, address, port = namespace or told[0], address or told[1], port or told[2]
-    if address and address.startswith("/"):
-        address, port = _socket(system, address, port), None
-    return Database(system, namespace or None, address or None, port)
+    return Database.on_server(system, namespace, address, port)
 
 
 def _system(dialect: Any) -> str:
@@ -39,14 +36,6 @@ def _system(dialect: Any) -> str:
         return "mariadb"
     name = str(dialect.name)
     return _SYSTEMS.get(name, name)
-
-
-def _file_name(database: str | None) -> str | None:
-    """SQLite's database without its folders: paths name users and machines."""
-    if not database:
-        return None
-    path = database.removeprefix("file:").partition("?")[0]
-    return PurePath(path).name or None
 
 
 def _in_query(url: Any, name: str) -> str | None:
@@ -67,9 +56,3 @@ def _from_connection(cursor: Any) -> tuple[str | None, str | None, int | None]:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
-
-
-def _socket(system: str, folder: str, port: int | None) -> str:
-    if system != "postgresql":
-        return folder
-    return f"{folder.rstrip('/')}/.s.PGSQL.{port or 5432}"

@@ -7,10 +7,13 @@ from typing import Any, ClassVar
 
 from tickspan.instrumentation import Instrumentor, Row, Wrap
 
+from tickspan_sqlalchemy.orm import RelationshipLoads
+from tickspan_sqlalchemy.pools import POOL_ROWS
 from tickspan_sqlalchemy.recorder import Recorder
 from tickspan_sqlalchemy.results import with_counted_rows
 from tickspan_sqlalchemy.statements import Listeners
 from tickspan_sqlalchemy.transactions import TRANSACTION_ROWS
+from tickspan_sqlalchemy.watches import Watches
 
 __all__ = ["SQLAlchemyInstrumentor"]
 
@@ -25,10 +28,14 @@ class SQLAlchemyInstrumentor(Instrumentor):
     scope: ClassVar[str] = "tickspan_sqlalchemy"
     version: ClassVar[str] = "0.1.0"
     dependencies: ClassVar[tuple[str, ...]] = ("sqlalchemy >= 1.4, < 3",)
+    tested: ClassVar[tuple[str, ...]] = ("sqlalchemy >= 1.4.54, <= 2.1.9",)
     rows: ClassVar[tuple[Row, ...]] = (
         Listeners(),
         Wrap("sqlalchemy.engine.default", "DefaultExecutionContext._setup_result_proxy", with_counted_rows),
         *TRANSACTION_ROWS,
+        *POOL_ROWS,
+        Watches(),
+        RelationshipLoads(),
     )
 
     def instrument(self, **kwargs: Any) -> None:

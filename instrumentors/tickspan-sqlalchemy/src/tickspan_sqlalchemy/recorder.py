@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 from weakref import WeakKeyDictionary, WeakSet
 
 from tickspan.instrumentation import Workbench, is_suppressed
-from tickspan.instrumentation.db import DatabaseOperations
+from tickspan.instrumentation.db import DatabaseOperations, Teller
+from tickspan.instrumentation.pooling import MeasuredPool, PoolProbe, ReadCounts
 
+from tickspan_sqlalchemy.connections import ConnectionState
 from tickspan_sqlalchemy.databases import database_of
 
 __all__ = ["Recorder"]
@@ -19,11 +21,14 @@ class Recorder:
 
     def __init__(self, bench: Workbench) -> None:
         self.bench = bench
+        self.teller = Teller(bench)
+        self.probe = PoolProbe(bench.meter, bench.guard("pools"))
+        bench.on_undo(self.probe.close)
         self._operations: WeakKeyDictionary[Any, DatabaseOperations] = WeakKeyDictionary()
-        self._selected: WeakSet[Any] | None = None
+        self.selected: WeakSet[Any] | None = None
 
     def __repr__(self) -> str:
-        engines = "all engines" if self._selected is None else f"{len(self._selected)} engines"
+        engines = "all engines" if self.selected is None else f"{len(self.selected)} engines"
         return f"<Recorder {engines}, {len(self._operations)} seen>"
 
     @staticmethod
@@ -34,24 +39,46 @@ class Recorder:
 
     def select(self, engines: Iterable[Any]) -> None:
         """Tell these engines, sync or async, and from now on no others."""
-        if self._selected is None:
-            self._selected = WeakSet()
+        if self.selected is None:
+            self.selected = WeakSet()
         for engine in engines:
-            self._selected.add(getattr(engine, "sync_engine", engine).dialect)
+            self.selected.add(getattr(engine, "sync_engine", engine).dialect)
+
+    def covers(self, dialect: Any) -> bool:
+        """Whether this dialect's engine is among those that are told."""
+        return self.selected is None or dialect in self.selected
 
     def tells(self, dialect: Any) -> bool:
         """Whether statements of this dialect's engine are recorded now."""
-        if not self.bench.is_active or (self._selected is not None and dialect not in self._selected):
-            return False
-        return not is_suppressed()
+        return self.bench.is_active and self.covers(dialect) and not is_suppressed()
 
-    def operations(self, engine: Any, cursor: Any = None) -> DatabaseOperations:
-        """How this engine's database is told; asked for the first time with a cursor of it."""
+    def watch_pool(self, engine: Any, name_of: Callable[[Any], str], read: ReadCounts) -> None:
+        """Measure the pool that the engine has now, if the engine is told."""
+        pool = engine.pool
+        if self.covers(engine.dialect):
+            vars(pool)[_MEASURED] = (self, self.probe.watch(pool, name_of(engine), read))
+
+    def knows_pool(self, pool: Any) -> bool:
+        """Whether `watch_pool` has been asked about this pool."""
+        note = vars(pool).get(_MEASURED)
+        return note is not None and note[0] is self
+
+    def measured(self, pool: Any) -> MeasuredPool | None:
+        """The measures of a pool; None for one that is not measured here, or not any more."""
+        note = vars(pool).get(_MEASURED)
+        return note[1] if note is not None and note[0] is self and self.bench.is_active else None
+
+    def operations(self, state: ConnectionState, engine: Any, cursor: Any = None) -> DatabaseOperations:
+        """How the database of a connection is told; asked for the first time with a cursor of it."""
+        if state.recorder is self and state.operations is not None:
+            return state.operations
         known = self._operations.get(engine.dialect)
         if known is None:
-            known = DatabaseOperations(database_of(engine, cursor))
-            self._operations[engine.dialect] = known
+            known = self._operations[engine.dialect] = DatabaseOperations(database_of(engine, cursor))
+        state.recorder, state.operations = self, known
         return known
 
 
+_MEASURED: Final = "_tickspan_measured"
+"""On a pool: who watches it, and its measures. An attribute is found sooner than a weak key."""
 _recorders: Final[WeakKeyDictionary[Workbench, Recorder]] = WeakKeyDictionary()

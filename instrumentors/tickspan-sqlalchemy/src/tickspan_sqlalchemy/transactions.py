@@ -11,8 +11,8 @@ import functools
 from collections.abc import Callable
 from typing import Any, Final
 
-from tickspan.instrumentation import ActiveOperation, Workbench, Wrap
-from tickspan.instrumentation.db import DURATION, describe_error
+from tickspan.instrumentation import Workbench, Wrap
+from tickspan.instrumentation.db import ActiveTransactionEnd
 
 from tickspan_sqlalchemy.connections import state_of
 from tickspan_sqlalchemy.recorder import Recorder
@@ -53,19 +53,19 @@ def _told(verb_of: _VerbOf) -> Callable[[Callable[..., Any], Workbench], Callabl
 
 def _start(
     recorder: Recorder, connection: Any, verb_of: _VerbOf, args: tuple[Any, ...]
-) -> ActiveOperation | None:
+) -> ActiveTransactionEnd | None:
     """None where nothing goes to the server, or nothing was done on it."""
     if not (recorder.tells(connection.dialect) and _reaches_the_server(connection)):
         return None
     state = state_of(connection)
-    if not state.statements:
+    transaction = state.transaction
+    if transaction is None or not transaction.statements:
         return None
     verb = verb_of(args)
-    operations = recorder.operations(connection.engine)
-    operation = operations.transaction_end(verb, state.statements, state.writes)
+    operations = recorder.operations(state, connection.engine)
     if verb != _PREPARE:
-        state.end_transaction()
-    return recorder.bench.start(operation, describe_error=describe_error, duration=DURATION)
+        state.transaction = None
+    return recorder.teller.start_end(operations, verb, transaction)
 
 
 def _reaches_the_server(connection: Any) -> bool:

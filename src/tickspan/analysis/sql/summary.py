@@ -10,7 +10,18 @@ from enum import StrEnum
 from typing import Final
 
 from tickspan.analysis.sql.keywords import words
-from tickspan.analysis.sql.lexer import CLOSE, COMMA, LITERAL, NAME, OPEN, QUOTED, SEMICOLON, Token
+from tickspan.analysis.sql.tokens import (
+    CLOSE,
+    COMMA,
+    COMPARISON,
+    LITERAL,
+    NAME,
+    OPEN,
+    PLACEHOLDER,
+    QUOTED,
+    SEMICOLON,
+    Token,
+)
 
 __all__ = ["Kind", "Summary", "summarise"]
 
@@ -231,6 +242,16 @@ class _Reader:
         self._scope.expects_name = False
         self._leave_start()
 
+    def value_ahead(self, _text: str) -> None:
+        """A comparison or a placeholder: the name of what is called may come behind it, data may, too."""
+        self._previous = "="
+
+    def quoted(self, text: str) -> None:
+        if self._previous == "=":
+            self.literal(text)
+        else:
+            self.name(text)
+
     def comma(self, _text: str) -> None:
         scope = self._scope
         scope.expects_expression = scope.in_with
@@ -294,7 +315,9 @@ _ACTS: Final[dict[str, Callable[[_Reader, str], None]]] = {
 
 _READ: Final[dict[int, Callable[[_Reader, str], None]]] = {
     NAME: _Reader.name,
-    QUOTED: _Reader.name,
+    QUOTED: _Reader.quoted,
+    PLACEHOLDER: _Reader.value_ahead,
+    COMPARISON: _Reader.value_ahead,
     LITERAL: _Reader.literal,
     COMMA: _Reader.comma,
     OPEN: _Reader.open,

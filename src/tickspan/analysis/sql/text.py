@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from tickspan.analysis.sql.dialect import Dialect
 from tickspan.analysis.sql.keywords import BEFORE_A_NAME, BEFORE_A_VALUE, words
-from tickspan.analysis.sql.lexer import (
+from tickspan.analysis.sql.tokens import (
     BROKEN,
     CLOSE,
     COMMA,
@@ -17,7 +18,6 @@ from tickspan.analysis.sql.lexer import (
     PLACEHOLDER,
     QUOTED,
     SEMICOLON,
-    Dialect,
     Token,
 )
 
@@ -74,6 +74,8 @@ class CanonicalText:
     has_literals: bool = False
     longest_list: int = 0
     """Items of the longest IN or ARRAY list, before folding."""
+    items_of_open_list: int = 0
+    """Of a list that does not end: the text was cut off inside it."""
 
 
 def canonical_text(tokens: Sequence[Token], dialect: Dialect) -> CanonicalText:
@@ -125,7 +127,11 @@ class _Writer:
         self._longest_list = 0
 
     def result(self) -> CanonicalText:
-        return CanonicalText("".join(self._pieces), self._has_literals, self._longest_list)
+        bracket = self._bracket
+        items = bracket.items if bracket.group == _LIST else 0
+        if items > 1:
+            del self._pieces[bracket.item_start - 1 :]  # the last one may be half an item
+        return CanonicalText("".join(self._pieces), self._has_literals, self._longest_list, items)
 
     def _put(self, piece: str, *, spaced: bool, keyword: str = "", is_operand: bool) -> None:
         spacing = self._spacing

@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from tickspan.analysis.sql import Dialect, StatementCache, StatementCacheStatistics, canonicalise
+from tickspan.analysis.sql import Dialect, Flag, StatementCache, StatementCacheStatistics, canonicalise
 
 
 def test_a_text_seen_before_is_not_lexed_again() -> None:
@@ -44,30 +44,65 @@ def test_a_text_that_keeps_coming_survives_all_generations() -> None:
         assert cache.get("SELECT hot FROM t") is hot
 
 
-def test_a_long_text_is_kept_by_its_digest() -> None:
+def test_a_long_text_is_not_kept_itself() -> None:
     cache = StatementCache(Dialect.SQLITE)
     sql = f"SELECT {', '.join(f'column_{number}' for number in range(400))} FROM t"
     assert cache.get(sql) is cache.get("".join(sql))
     assert cache.statistics().size_bytes < 4 * len(sql)
 
 
-def test_a_flood_of_texts_that_begin_alike_pushes_nobody_out() -> None:
+def test_a_flood_of_texts_pushes_nobody_out_wherever_their_values_stand() -> None:
     cache = StatementCache(Dialect.SQLITE, max_entries=1000)
     cache.get("SELECT hot FROM t")
-    prefix = "SELECT a, b, c, d, e, f, g FROM orders WHERE orders.symbol = 'AAPL' AND id = "
     for number in range(400):
-        cache.get(f"{prefix}{number}")
+        cache.get(f"SELECT {number}, a, b, c, d, e, f, g FROM orders WHERE orders.symbol = 'AAPL'")
     assert cache.statistics() == StatementCacheStatistics(
         entries=101, size_bytes=cache.statistics().size_bytes, misses=401, uncached=300
     )
 
 
-def test_a_prefix_is_forgiven_in_time() -> None:
+def test_statements_that_only_begin_alike_are_all_kept() -> None:
+    cache = StatementCache(Dialect.SQLITE, max_entries=1000)
+    columns = ", ".join(f"column_{number}" for number in range(20))
+    for number in range(400):
+        cache.get(f"SELECT {columns} FROM orders WHERE column_{number} = ?")
+    assert (cache.statistics().entries, cache.statistics().uncached) == (400, 0)
+
+
+def test_a_flood_that_is_over_is_forgotten() -> None:
     cache = StatementCache(Dialect.SQLITE, max_entries=100)
-    prefix = "SELECT a, b, c, d, e, f, g FROM orders WHERE orders.symbol = 'AAPL' AND id = "
+    for number in range(100):
+        cache.get(f"SELECT a FROM orders WHERE id = {number}")
     for number in range(200):
-        cache.get(f"{prefix}{number}")
-    assert cache.statistics().entries > 10
+        cache.get(f"SELECT column_{number} FROM t")
+    uncached = cache.statistics().uncached
+    cache.get("SELECT a FROM orders WHERE id = 500")
+    assert cache.statistics().uncached == uncached
+
+
+def test_a_flood_that_goes_on_stays_uncached() -> None:
+    cache = StatementCache(Dialect.SQLITE, max_entries=100)
+    for number in range(5000):
+        cache.get(f"SELECT a FROM orders WHERE id = {number}")
+    assert cache.statistics().entries <= 20
+
+
+def test_the_third_text_with_another_value_is_flagged() -> None:
+    cache = StatementCache(Dialect.SQLITE)
+    flags = [cache.get(f"SELECT a FROM orders WHERE id = {number}").flags for number in range(4)]
+    assert flags == [
+        Flag.LITERALS,
+        Flag.LITERALS,
+        Flag.LITERALS | Flag.LITERAL_IN_QUERY,
+        Flag.LITERALS | Flag.LITERAL_IN_QUERY,
+    ]
+
+
+def test_texts_that_differ_in_the_number_of_their_placeholders_hold_no_literal() -> None:
+    cache = StatementCache(Dialect.SQLITE)
+    for number in range(1, 5):
+        told = cache.get(f"SELECT a FROM orders WHERE id IN ({', '.join('?' * number)})")
+        assert told.flags == Flag.NONE
 
 
 def test_many_threads_get_the_same_answers() -> None:

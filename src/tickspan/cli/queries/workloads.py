@@ -1,0 +1,110 @@
+"""Workloads for index advice: from the agent's store, a file of SQL, or what a server has counted."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from tickspan.analysis.indexes import WorkloadQuery
+from tickspan.analysis.sql import Dialect, Kind
+from tickspan.analysis.sql.parsed import Reason, parse
+from tickspan.cli.errors import CommandError
+from tickspan.cli.queries.options import LOCAL, STATEMENTS_VIEW, UNREACHABLE, spool_of
+from tickspan.cli.queries.texts import statements_in
+
+if TYPE_CHECKING:
+    from tickspan.analysis.plans.probe import Probe
+
+__all__ = ["Workload", "workload_of"]
+
+_SYSTEMS: Final = {
+    Dialect.POSTGRESQL: ("postgresql",),
+    Dialect.MYSQL: ("mysql", "mariadb"),
+    Dialect.SQLITE: ("sqlite",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """Statements of one database, and those that could not be read: by file, line and column."""
+
+    queries: tuple[WorkloadQuery, ...]
+    unread: tuple[str, ...] = ()
+
+
+def workload_of(options: argparse.Namespace, dialect: Dialect, probe: Probe | None) -> Workload:
+    """What `--from` names. Raises `CommandError`."""
+    source: str = options.source
+    if source == LOCAL:
+        return _local(options, dialect)
+    if source == STATEMENTS_VIEW:
+        return _counted(probe)
+    if source.endswith(".sql"):
+        return _file(Path(source), dialect)
+    raise CommandError(f"--from: expected {LOCAL}, FILE.sql or {STATEMENTS_VIEW}, got '{source}'")
+
+
+def _local(options: argparse.Namespace, dialect: Dialect) -> Workload:
+    from tickspan.cli.queries.local import rows  # the store: other sources need none
+
+    found = rows(spool_of(options), time.time() - options.since)
+    return Workload(
+        tuple(
+            WorkloadQuery(row.text, row.fingerprint, row.calls, row.time_s / max(row.calls, 1), row.summary)
+            for row in found
+            if row.text
+            and row.database.partition(" ")[0] in _SYSTEMS.get(dialect, ())
+            and options.service in {None, row.service}
+        )
+    )
+
+
+def _counted(probe: Probe | None) -> Workload:
+    from tickspan.processors.queries.catalogs.postgresql import read_workload  # psycopg: an extra
+    from tickspan.processors.queries.probes.postgresql import PostgresqlProbe
+
+    if not isinstance(probe, PostgresqlProbe):
+        raise CommandError(f"'--from {STATEMENTS_VIEW}' needs --dsn-env VARIABLE of a PostgreSQL database")
+    try:
+        queries = read_workload(probe.session())
+    except LookupError as error:
+        raise CommandError(str(error), UNREACHABLE) from None
+    # Everything that the server counted is there: SET, BEGIN and the like are no workload for indexes.
+    parsed = [(query, parse(query.sql, Dialect.POSTGRESQL)) for query in queries]
+    read = [query for query, found in parsed if found.trees]
+    unread = [
+        f"{query.fingerprint}: {found.problems[0]}"
+        for query, found in parsed
+        if not found.trees and found.problems[0].reason is not Reason.KIND
+    ]
+    return Workload(tuple(read), tuple(unread))
+
+
+def _file(path: Path, dialect: Dialect) -> Workload:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise CommandError(f"--from: {path}: {error.strerror}") from None
+    except ValueError:
+        raise CommandError(f"--from: {path}: not UTF-8") from None
+    queries: list[WorkloadQuery] = []
+    unread: list[str] = []
+    for piece in statements_in(text, dialect):
+        parsed = parse(piece.text, dialect)
+        is_other = parsed.statement.kind is not Kind.UNKNOWN
+        problems = [p for p in parsed.problems if not (is_other and p.reason is Reason.KIND)]
+        if problems:
+            unread.append(_placed(path, piece.line, piece.column, problems[0].line, problems[0].column))
+        elif parsed.trees:
+            statement = parsed.statement
+            name = f"{path}:{piece.line} {statement.summary}".rstrip()
+            queries.append(WorkloadQuery(piece.text, statement.fingerprint, name=name))
+    return Workload(tuple(queries), tuple(unread))
+
+
+def _placed(path: Path, line: int, column: int, line_in_it: int, column_in_it: int) -> str:
+    at = column_in_it + (column - 1 if line_in_it == 1 else 0)
+    return f"{path}:{line + line_in_it - 1}:{at}: syntax not understood"

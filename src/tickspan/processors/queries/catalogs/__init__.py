@@ -1,0 +1,1 @@
+"""What a database's own catalog tells: tables, columns, indexes, statistics, and the statements it ran."""
