@@ -135,6 +135,56 @@ def ratios(contender: Contender, bare: Contender, clock: str) -> str:
     return f"{statistics.median(shares):.3f} ({first:.3f} … {last:.3f})"
 
 
+@dataclass(frozen=True)
+class Contest:
+    """What all contenders did, in changing order."""
+
+    contenders: tuple[Contender, ...]
+    truth: Any
+    """What a run does that nobody times."""
+
+    @property
+    def faults(self) -> list[str]:
+        """What a contender did or told otherwise."""
+        return [
+            f"{contender.name}: {fault}"
+            for contender in self.contenders
+            for fault in sorted({*contender.faults})
+        ]
+
+
+def contest(quotes_count: int, every: int, rounds: int) -> Contest:
+    """Each contender in each round, on the same quotes."""
+    data = quotes(quotes_count)
+    contenders = (
+        Contender("bare", None),
+        Contender("bare, again", None),
+        Contender("one span and counters (default)", {}),
+        Contender("a trace for each order", {"backtest_traces": True}),
+    )
+    truth = run(data, every)
+    order = random.Random(1)  # noqa: S311 - no secret
+    for _ in range(rounds):
+        for contender in order.sample(contenders, len(contenders)):
+            outcome = turn(contender, data, every)
+            if outcome != truth:
+                contender.faults.append(f"another outcome: {outcome}")
+    return Contest(contenders, truth)
+
+
+def turns(quotes: int, every: int, rounds: int) -> dict[str, Any]:
+    """The same in a child of a nursery: seconds by contender and clock, and what was wrong."""
+    held = contest(quotes, every, rounds)
+    return {
+        "turns": {contender.name: contender.turns for contender in held.contenders},
+        "orders": held.truth.orders,
+        "fills": held.truth.fills,
+        "digest": held.truth.digest,
+        "faults": held.faults,
+        "library": f"nautilus_trader {version('nautilus_trader')}",
+    }
+
+
 def main() -> int:
     """Run, print, and say whether everything agrees."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -142,36 +192,21 @@ def main() -> int:
     parser.add_argument("--every", type=int, default=20, help="one order for so many quotes")
     parser.add_argument("--rounds", type=int, default=15)
     asked = parser.parse_args()
-    data = quotes(asked.quotes)
-    bare, again = Contender("bare", None), Contender("bare, again", None)
-    contenders = [
-        bare,
-        again,
-        Contender("one span and counters (default)", {}),
-        Contender("a trace for each order", {"backtest_traces": True}),
-    ]
-    truth = run(data, asked.every)
+    load = os.getloadavg()[0]
+    held = contest(asked.quotes, asked.every, asked.rounds)
     print(
         f"{platform.processor() or platform.machine()}, CPython {platform.python_version()}, "
         f"nautilus_trader {version('nautilus_trader')}, tickspan {version('tickspan')}, "
-        f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n"
-        f"{asked.quotes} quotes, {truth.orders} orders, {truth.fills} fills, {asked.rounds} rounds, "
-        f"digest {truth.digest[:16]}\n"
+        f"load {load:.1f} on {os.cpu_count()} cores\n"
+        f"{asked.quotes} quotes, {held.truth.orders} orders, {held.truth.fills} fills, "
+        f"{asked.rounds} rounds, digest {held.truth.digest[:16]}\n"
     )
-    order = random.Random(1)  # noqa: S311 - no secret
-    for _ in range(asked.rounds):
-        for contender in order.sample(contenders, len(contenders)):
-            outcome = turn(contender, data, asked.every)
-            if outcome != truth:
-                contender.faults.append(f"another outcome: {outcome}")
     print(f"{'':34}{'ms':>7}   {'x wall':26}{'x CPU'}")
-    for contender in contenders:
+    for contender in held.contenders:
         ms = statistics.median(contender.turns["wall"]) * 1e3
-        columns = "".join(f"{ratios(contender, bare, clock):26}" for clock in CLOCKS)
+        columns = "".join(f"{ratios(contender, held.contenders[0], clock):26}" for clock in CLOCKS)
         print(f"{contender.name:34}{ms:7.1f}   {columns}".rstrip())
-    wrong = [
-        f"{contender.name}: {fault}" for contender in contenders for fault in sorted({*contender.faults})
-    ]
+    wrong = held.faults
     print(
         "\n" + ("\n".join(wrong) or "All turns drew, ordered and filled the same; all that was told is so.")
     )

@@ -6,7 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +20,7 @@ from tickspan.testing.otlp import OtlpServer
 ROOT: Final = Path(__file__).resolve().parents[2]
 PURE: Final = {"TICKSPAN_PURE": "1"}
 ARRIVAL_S: Final = 15.0
+_LAUNCH: Final = Launch(sys.executable, (ROOT,), {"PYTHONHASHSEED": "0"})
 Progress = Callable[[str], None]
 
 
@@ -33,16 +34,17 @@ class Scale:
     orders: int
     """Whose lives are told in a turn."""
     held: int
-    """Orders that a full registry holds."""
+    """Orders in a full registry."""
     alarms: int
     """Of each kind."""
     schedules: int
+    """Of each client library."""
     quotes: int
     backtest_rounds: int
 
 
-QUICK: Final = Scale(2, 15, 400, 20_000, 2, 4, 5_000, 3)
-FULL: Final = Scale(8, 40, 1_000, 20_000, 10, 40, 20_000, 15)
+QUICK: Final = Scale(2, 15, 200, 2_000, 1, 2, 5_000, 3)
+FULL: Final = Scale(8, 40, 1_000, 20_000, 10, 20, 20_000, 15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +77,22 @@ class Place:
 
 
 @contextmanager
+def crew(size: int) -> Generator[list[Nursery]]:
+    """Some more nurseries, for turns that wait most of the time and measure no cost."""
+    with ExitStack() as stack:
+        children = [stack.enter_context(nursery(_LAUNCH)) for _ in range(size)]
+        for child in children:
+            child.hello()
+        yield [Nursery(child) for child in children]
+
+
+@contextmanager
 def opened(scale: Scale) -> Generator[Place]:
     """Start what is shared, and end it."""
-    launch = Launch(sys.executable, (ROOT,), {"PYTHONHASHSEED": "0"})
     with (
         tempfile.TemporaryDirectory(prefix="tickspan-bench-") as folder,
         OtlpServer() as server,
-        nursery(launch) as child,
+        nursery(_LAUNCH) as child,
     ):
         child.hello()
         yield Place(Nursery(child), server, Path(folder), scale)

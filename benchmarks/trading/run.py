@@ -20,13 +20,20 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from benchmarks.pipeline.sections import Section, markdown, targets_markdown
 from benchmarks.sidebyside.circumstances import Circumstances
 from benchmarks.sidebyside.lines import ChildError
-from benchmarks.trading import ticks
+from benchmarks.trading import alarms, backtests, matching, memory, orders, profiles, ticks, wire
 from benchmarks.trading.place import FULL, QUICK, Place, Progress, opened
 
 Measurement = Callable[[Place, Progress], Section]
 
 MEASUREMENTS: Final[Mapping[str, Measurement]] = {
     "ticks": ticks.tick_path,
+    "orders": orders.order_lives,
+    "memory": memory.full_registry,
+    "alarms": alarms.alarms,
+    "matching": matching.schedules,
+    "backtest": backtests.backtests,
+    "wire": wire.wire,
+    "profile": profiles.where_time_goes,
 }
 
 
@@ -61,7 +68,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--only", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names)
     )
-    parser.add_argument("--schedules", type=int, metavar="N", help="random schedules of faults")
+    parser.add_argument("--schedules", type=int, metavar="N", help="random schedules of each library")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all rounds as data, too")
     return parser.parse_args()
 

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
+from benchmarks.pipeline.spans import our_library
+from benchmarks.trading import switching
 from benchmarks.trading.frames import KINDS, Replay
+from benchmarks.trading.stock import Spans, recording
 
 Timed = dict[str, list[float]]
 """Nanoseconds of CPU time per operation, batch by batch, by what was done."""
 Loop = Callable[[int], Coroutine[Any, Any, None]]
 """Makes what does something that many times; it is awaited under the clock, and was prepared before."""
 
-SPAN: Final = "decide"
-NUMBER: Final = "app.number"
-ATTRIBUTES: Final[Mapping[str, str | int | float | bool]] = {
-    "app.symbol": "BTC/USDT",
-    "app.side": "buy",
-    "app.spread": 0.25,
-    "app.is_maker": True,
-}
-"""With the number, five: two texts, two numbers, one boolean."""
 SERIES: Final = {"venue": "binance", "symbol": "BTC/USDT"}
 COUNTER: Final = "bench.ticks"
 HISTOGRAM: Final = "bench.lag"
@@ -39,21 +33,16 @@ def bare(frames: Mapping[str, Any], batches: int, size: int) -> dict[str, Any]:
 def stock(frames: Mapping[str, Any], endpoint: str, batches: int, size: int) -> dict[str, Any]:
     """The SDK: calls by themselves, and a span for each message of the same ccxt.pro."""
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
     from opentelemetry.sdk.resources import Resource
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
     from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
     resource = Resource.create({"service.name": "stock"})
-    recording, sampling = TracerProvider(resource=resource), TracerProvider(ALWAYS_OFF, resource)
-    for provider in (recording, sampling):
-        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(f"{endpoint}/v1/traces")))
+    traces, sampling = recording(endpoint), recording(endpoint, ALWAYS_OFF)
     reader = PeriodicExportingMetricReader(OTLPMetricExporter(f"{endpoint}/v1/metrics"))
     meters = MeterProvider([reader], resource)
-    span, unsampled = (_Spans(provider.get_tracer("bench")) for provider in (recording, sampling))
+    span, unsampled = (Spans(provider.get_tracer("bench")) for provider in (traces, sampling))
     meter = meters.get_meter("bench")
     counter, histogram = meter.create_counter(COUNTER), meter.create_histogram(HISTOGRAM)
 
@@ -77,12 +66,12 @@ def stock(frames: Mapping[str, Any], endpoint: str, batches: int, size: int) -> 
             **{kind: _handling(replay, kind, None) for kind in KINDS},
             **{f"{kind} and span": _handling(replay, kind, span.one) for kind in KINDS},
         }
-        timed = await _timed(loops, batches, size, between=lambda: recording.force_flush(_FLUSH_S * 1000))
+        timed = await _timed(loops, batches, size, between=lambda: traces.force_flush(_FLUSH_S * 1000))
         await replay.close()
         return timed
 
     timed = asyncio.run(go())
-    recording.force_flush(_FLUSH_S * 1000)
+    traces.force_flush(_FLUSH_S * 1000)
     meters.force_flush(_FLUSH_S * 1000)
     calls = (_WARM_UP + batches) * size
     return {"timed": timed, "done": {"spans": span.count, "counter": calls, "histogram": calls}}
@@ -90,10 +79,7 @@ def stock(frames: Mapping[str, Any], endpoint: str, batches: int, size: int) -> 
 
 def ours(frames: Mapping[str, Any], batches: int, size: int) -> dict[str, Any]:
     """Ours, as `init()` sets it up: the same frames, and the core's part of a tick by itself."""
-    import tickspan
-    from benchmarks.pipeline.spans import our_library
-
-    tickspan.init({"trading": {"environment": "simulated"}}, service_name="tickspan")
+    switching.begin()
     core = _Core()
 
     async def go() -> Timed:
@@ -113,7 +99,7 @@ def ours(frames: Mapping[str, Any], batches: int, size: int) -> dict[str, Any]:
     calls, more = (_WARM_UP + batches) * size, len(KINDS) - 1
     done = {"core": calls, "ticker": 2 * calls + 2, "trades": calls + 1, "order_book": calls + 1}
     done["connection"] = 2 * calls + 2 + more * (calls + 1) + 1  # and the socket's last
-    _close()
+    switching.end()
     return {"timed": timed, "done": done, "library": our_library()}
 
 
@@ -165,26 +151,6 @@ def _plain(function: Callable[[int], object]) -> Loop:
     return loop
 
 
-class _Spans:
-    """Current spans of five attributes, numbered."""
-
-    def __init__(self, tracer: Any) -> None:
-        self._start = tracer.start_as_current_span
-        self._attributes: Sequence[tuple[str, Any]] = tuple(ATTRIBUTES.items())
-        self.count = 0
-
-    def record(self, count: int) -> None:
-        for _ in range(count):
-            self.one()
-
-    def one(self) -> None:
-        with self._start(SPAN) as span:
-            span.set_attribute(NUMBER, self.count)
-            for name, value in self._attributes:
-                span.set_attribute(name, value)
-        self.count += 1
-
-
 class _Core:
     """What every member does for a message, without the library that it came by."""
 
@@ -214,11 +180,3 @@ class _Core:
             delivered_ns = tick.delivered_ns = now_ns()
             feed.delivered(delivered_ns - received_ns)
             set_current_tick(tick)
-
-
-def _close() -> None:
-    """End the pipeline as an exit does."""
-    from tickspan.distro.distro import process_pipeline
-
-    process_pipeline().force_flush(_FLUSH_S)
-    process_pipeline().close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any, Final
@@ -10,7 +9,7 @@ from typing import Any, Final
 from benchmarks.pipeline.figures import percentile, ratios, spread_of
 from benchmarks.pipeline.sections import Section, Table, Target, multiple
 from benchmarks.sidebyside.costs import Spread
-from benchmarks.trading import ticking
+from benchmarks.trading import stock, ticking
 from benchmarks.trading.frames import KINDS
 from benchmarks.trading.place import PURE, Place, Progress, in_turns, missing, totals
 from tickspan.testing.otlp import OtlpServer
@@ -61,12 +60,7 @@ def _turn(place: Place, name: str, frames: Mapping[str, Any]) -> tuple[dict[str,
 def _stock_faults(place: Place, done: Mapping[str, int]) -> list[str]:
     """Each span by its number, once, with its attributes; and what the two instruments add up to."""
     place.arrived(lambda server: len(server.spans()) >= done["spans"])
-    numbers = Counter(
-        span.attributes.get(ticking.NUMBER)
-        for span in place.server.spans()
-        if span.name == ticking.SPAN and ticking.ATTRIBUTES.items() <= span.attributes.items()
-    )
-    whole = sum(numbers[number] == 1 for number in range(done["spans"]))
+    whole = stock.whole(place.server.spans(), done["spans"])
     metrics = place.server.metrics()
     found = {
         "spans": whole,

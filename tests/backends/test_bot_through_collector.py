@@ -32,7 +32,7 @@ _WAYS = [
     pytest.param((_UPSTREAMS, "http/protobuf"), id="opentelemetry-instrument, OTLP/HTTP"),
 ]
 _TO_FILE = Path(__file__).with_name("otlp_to_file.yaml")
-_TRADING_S = 4.0
+_TRADING_S = 6.0
 
 
 @dataclass(frozen=True, slots=True)

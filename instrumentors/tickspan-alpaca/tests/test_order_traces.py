@@ -4,33 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, ClassVar
 
 import pytest
 from opentelemetry import trace
 from tickspan import trading
 from tickspan.instrumentation import suppressed
 from tickspan.testing.capture import Capture
+from tickspan.testing.order_traces import Around, OrderTraces
 from tickspan.testing.venue import Fault, VenueSimulator
-from tickspan.trading import manual
 
 pytestmark = pytest.mark.integration
 
 MakeVenue = Callable[..., VenueSimulator]
 
-FILLED_IN_TWO = """\
-trading.feed.message
-  trading.strategy.decision
-    trading.order.submit alpaca
-      trading.order.event partially_filled
-      trading.order.event filled
-      trading.order.lifecycle"""
 PLACED = """\
 trading.feed.message
   trading.strategy.decision
     trading.order.submit alpaca
       trading.order.lifecycle"""
-EXECUTIONS = [f"ec000000-0000-4000-8000-0000004c4b4{number}" for number in (1, 2)]
+EXECUTIONS = ("ec000000-0000-4000-8000-0000004c4b41", "ec000000-0000-4000-8000-0000004c4b42")
 
 
 def shown(attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -44,24 +38,41 @@ def _placeholder(name: str, value: Any) -> Any:
     return "time" if name == "trading.venue.time_unix_nano" else value
 
 
-def test_an_order_is_one_trace_from_its_tick_to_its_last_fill(make_venue: MakeVenue, bot: Any) -> None:
-    venue = make_venue(partials=(0.4, 0.6), fill_delay_s=0.05)
+class TestOrders(OrderTraces):
+    venue_name: ClassVar[str] = "alpaca"
+    executions: ClassVar[tuple[str, str]] = EXECUTIONS
+    terms: ClassVar[Mapping[str, str]] = {}
 
-    async def trade(session: Any) -> None:
-        await session.at_quote(session.limit)
-        await session.until_over(1)
+    async def place(self, bot: Any, client: Any, around: Around = nullcontext, count: int = 1) -> None:
+        def act() -> None:
+            with around():
+                for _ in range(count):
+                    client.limit()
 
-    bot.run(venue, trade)
-    assert bot.tree() == FILLED_IN_TWO
-    assert len({span.trace_id for span in bot.spans()}) == 1
-    assert [span.kind for span in bot.spans()] == [
-        "consumer",
-        "internal",
-        "client",
-        "consumer",
-        "consumer",
-        "internal",
-    ]
+        await client.at_quote(act)
+
+    async def fill(self, bot: Any, client: Any) -> None:
+        await client.at_quote(lambda: client.limit(**self.terms))
+        await client.until_over(1)
+
+    async def fill_early(self, bot: Any, client: Any) -> None:
+        # In a thread, so that the streams go on while the answer is on its way.
+        await client.at_quote(lambda: asyncio.to_thread(client.limit, **self.terms))
+        await client.until_over(1)
+
+    async def settle(self, bot: Any, client: Any, fault: Fault) -> None:
+        is_repeated = fault is Fault.DUPLICATE_EVENT
+        await client.at_quote(lambda: client.limit(**self.terms))
+        await client.until("new", "partial_fill", "fill", *(["partial_fill"] if is_repeated else []))
+
+    async def cancel(self, bot: Any, client: Any) -> None:
+        order = await client.at_quote(client.limit)
+        client.trading.cancel_order_by_id(order.id)
+        await client.until_over(1)
+
+
+class TestNamedOrders(TestOrders):
+    terms: ClassVar[Mapping[str, str]] = {"client_order_id": "mine"}
 
 
 def test_the_spans_of_an_order_say_this_and_nothing_more(make_venue: MakeVenue, bot: Any) -> None:
@@ -138,23 +149,6 @@ def test_the_spans_of_an_order_say_this_and_nothing_more(make_venue: MakeVenue, 
     ]
 
 
-def test_the_stages_of_an_order_add_up(told: Capture, make_venue: MakeVenue, bot: Any) -> None:
-    venue = make_venue(fill_delay_s=0.05, ack_delay_s=0.03)
-
-    async def trade(session: Any) -> None:
-        await session.at_quote(session.limit)
-        await session.until_over(1)
-
-    bot.run(venue, trade)
-    life = bot.named("trading.order.lifecycle")[0].attributes
-    parts = ("tick_to_decision", "decision_to_wire", "wire_to_ack", "ack_to_first_fill")
-    total = sum(life[f"trading.latency.{part}"] for part in parts)
-    assert life["trading.latency.wire_to_ack"] >= 0.03
-    assert life["trading.latency.ack_to_first_fill"] >= 0.04
-    assert life["trading.latency.tick_to_fill"] == pytest.approx(total)
-    assert [point.count for point in told.points("trading.tick_to_trade")] == [1]
-
-
 def test_a_quote_that_waited_behind_a_slow_handler_is_as_old_as_it_is(
     make_venue: MakeVenue, bot: Any
 ) -> None:
@@ -171,17 +165,6 @@ def test_a_quote_that_waited_behind_a_slow_handler_is_as_old_as_it_is(
     assert life["trading.latency.feed_queue"] > 0.2
 
 
-def test_several_orders_of_one_tick_share_its_trace(make_venue: MakeVenue, bot: Any) -> None:
-    venue = make_venue(fill_delay_s=60)
-
-    async def trade(session: Any) -> None:
-        await session.at_quote(lambda: (session.limit(), session.limit(5, 100, "sell")))
-
-    bot.run(venue, trade)
-    decided = "\n".join(PLACED.splitlines()[1:])
-    assert bot.tree() == f"{PLACED}\n{decided}"
-
-
 def test_each_tick_has_a_trace_of_its_own(make_venue: MakeVenue, bot: Any) -> None:
     venue = make_venue(fill_delay_s=60)
 
@@ -191,17 +174,6 @@ def test_each_tick_has_a_trace_of_its_own(make_venue: MakeVenue, bot: Any) -> No
 
     bot.run(venue, trade)
     assert bot.tree() == "\n".join([PLACED] * 3)
-
-
-def test_an_order_still_open_at_shutdown_is_told_as_incomplete(make_venue: MakeVenue, bot: Any) -> None:
-    venue = make_venue(fill_delay_s=60)
-
-    async def trade(session: Any) -> None:
-        await session.at_quote(session.limit)
-
-    bot.run(venue, trade)
-    life = bot.named("trading.order.lifecycle")[0].attributes
-    assert (life["trading.order.complete"], life["trading.order.status"]) == (False, "new")
 
 
 def test_a_fill_that_triggers_a_hedge_is_linked_to_it(make_venue: MakeVenue, bot: Any) -> None:
@@ -280,27 +252,6 @@ def test_market_data_that_was_asked_for_is_a_cause_too(told: Capture, make_venue
     assert (submit.name, submit.attributes["trading.trigger"]) == ("trading.order.submit alpaca", "poll")
 
 
-def test_a_span_of_the_program_is_the_parent_and_the_tick_a_link(
-    told: Capture, make_venue: MakeVenue, bot: Any
-) -> None:
-    venue = make_venue(fill_delay_s=60)
-    tracer = told.tracer_provider.get_tracer("the bot")
-
-    def rebalance(session: Any) -> None:
-        with tracer.start_as_current_span("rebalance"):
-            session.limit()
-
-    async def trade(session: Any) -> None:
-        await session.at_quote(lambda: rebalance(session))
-
-    bot.run(venue, trade)
-    tick = bot.named("trading.feed.message")[0]
-    assert bot.tree() == (
-        "rebalance\n  trading.order.submit alpaca\n    trading.order.lifecycle\ntrading.feed.message"
-    )
-    assert bot.named("trading.order.submit")[0].links == ((tick.trace_id, tick.span_id),)
-
-
 def test_no_report_hangs_below_the_span_that_was_current_when_the_streams_were_started(
     told: Capture, make_venue: MakeVenue, bot: Any
 ) -> None:
@@ -329,47 +280,7 @@ def test_the_programs_own_span_survives_a_tick(told: Capture, make_venue: MakeVe
     assert bot.spans() == []
 
 
-def test_a_check_before_the_order_is_in_the_trace_of_its_tick(
-    told: Capture, make_venue: MakeVenue, bot: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    venue = make_venue(fill_delay_s=60)
-    monkeypatch.setattr(manual.trace, "get_tracer", told.tracer_provider.get_tracer)
-
-    def checked(session: Any) -> None:
-        with trading.risk_check("size"):
-            pass
-        session.limit()
-
-    async def trade(session: Any) -> None:
-        await session.at_quote(lambda: checked(session))
-
-    bot.run(venue, trade)
-    root, *below = PLACED.splitlines()
-    assert bot.tree() == "\n".join([root, "  trading.risk.check size", *below])
-
-
 # --- cancel, replace, close
-
-
-def test_a_canceled_order_is_no_error(make_venue: MakeVenue, bot: Any) -> None:
-    venue = make_venue(fill_delay_s=60)
-
-    async def trade(session: Any) -> None:
-        order = await session.at_quote(session.limit)
-        session.trading.cancel_order_by_id(order.id)
-        await session.until_over(1)
-
-    bot.run(venue, trade)
-    assert bot.tree() == (
-        "trading.feed.message\n"
-        "  trading.strategy.decision\n"
-        "    trading.order.submit alpaca\n"
-        "      trading.order.cancel alpaca\n"
-        "      trading.order.event canceled\n"
-        "      trading.order.lifecycle"
-    )
-    assert {span.status for span in bot.spans()} == {"unset"}
-    assert bot.named("trading.order.cancel")[0].attributes["trading.latency.cancel_to_ack"] > 0
 
 
 def test_all_orders_canceled_at_once_end_in_their_own_traces(make_venue: MakeVenue, bot: Any) -> None:
@@ -457,7 +368,7 @@ def test_every_order_that_closes_all_positions_belongs_to_the_call(make_venue: M
     (submit,) = bot.named("trading.order.submit")
     fills = bot.named("trading.order.event filled")
     assert [span.parent_id for span in fills] == [submit.span_id] * 2
-    assert sorted(span.attributes["trading.execution.id"] for span in fills) == EXECUTIONS
+    assert sorted(span.attributes["trading.execution.id"] for span in fills) == [*EXECUTIONS]
 
 
 def test_closing_all_of_nothing_leaves_no_order_open(make_venue: MakeVenue, bot: Any) -> None:
@@ -474,56 +385,6 @@ def test_closing_all_of_nothing_leaves_no_order_open(make_venue: MakeVenue, bot:
 
 
 # --- reports in any order
-
-
-@pytest.mark.parametrize("has_name", [True, False])
-def test_a_fill_before_its_acknowledgement_is_in_the_trace(
-    make_venue: MakeVenue, bot: Any, has_name: bool
-) -> None:
-    venue = make_venue(partials=(0.4, 0.6))
-    venue.next(Fault.FILL_BEFORE_ACK)
-    name = {"client_order_id": "mine"} if has_name else {}
-
-    async def trade(session: Any) -> None:
-        # In a thread, so that the streams go on while the answer is on its way.
-        await session.at_quote(lambda: asyncio.to_thread(session.limit, **name))
-        await session.until_over(1)
-
-    bot.run(venue, trade)
-    fills = [span for span in bot.named("trading.order.event") if "trading.execution.id" in span.attributes]
-    (life,) = bot.named("trading.order.lifecycle")
-    assert [span.attributes["trading.execution.id"] for span in fills] == EXECUTIONS
-    assert {span.trace_id for span in fills} == {life.trace_id}
-    assert life.attributes["trading.order.executions"] == 2
-    assert "trading.latency.ack_to_first_fill" not in life.attributes
-
-
-@pytest.mark.parametrize(
-    ("fault", "events"),
-    [
-        (Fault.DUPLICATE_EVENT, ("new", "partial_fill", "partial_fill", "fill")),
-        (Fault.REORDER, ("new", "fill", "partial_fill")),
-        (Fault.LATE_FILL, ("new", "fill", "partial_fill")),
-    ],
-)
-def test_repeated_swapped_and_late_reports_change_no_total(
-    make_venue: MakeVenue, bot: Any, fault: Fault, events: tuple[str, ...]
-) -> None:
-    venue = make_venue(partials=(0.4, 0.6), late_fill_s=0.02)
-    venue.next(fault)
-
-    async def trade(session: Any) -> None:
-        await session.at_quote(session.limit)
-        await session.until(*events)
-
-    bot.run(venue, trade)
-    (life,) = bot.named("trading.order.lifecycle")
-    executed = [span.attributes.get("trading.execution.id") for span in bot.named("trading.order.event")]
-    assert sorted(filter(None, executed)) == EXECUTIONS
-    assert (life.attributes["trading.order.filled_ratio"], life.attributes["trading.order.executions"]) == (
-        1.0,
-        2,
-    )
 
 
 @pytest.mark.parametrize("fault", [Fault.REORDER, Fault.LATE_FILL])
@@ -575,8 +436,8 @@ def test_of_an_order_that_a_retry_has_doubled_the_first_is_nobodys(make_venue: M
     fills = bot.named("trading.order.event filled")
     matched = [span for span in fills if span.trace_id == submit.trace_id]
     unmatched = [span for span in fills if span.attributes.get("trading.order.matched") is False]
-    assert [span.attributes["trading.execution.id"] for span in unmatched] == EXECUTIONS[:1]
-    assert [span.attributes["trading.execution.id"] for span in matched] == EXECUTIONS[1:]
+    assert [span.attributes["trading.execution.id"] for span in unmatched] == [EXECUTIONS[0]]
+    assert [span.attributes["trading.execution.id"] for span in matched] == [EXECUTIONS[1]]
     assert len(venue.orders) == 2
 
 

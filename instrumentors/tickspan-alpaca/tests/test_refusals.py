@@ -12,6 +12,7 @@ from urllib.parse import quote
 import pytest
 import requests
 from tickspan import trading
+from tickspan.instrumentation import suppressed
 from tickspan.testing.capture import Capture
 from tickspan.testing.venue import Fault, VenueSimulator
 
@@ -223,6 +224,28 @@ def test_a_refused_replacement_leaves_the_order_alone(make_venue: MakeVenue, bot
 
 
 # --- what must never leave
+
+
+def test_an_order_whose_answer_was_lost_is_found_by_asking_for_the_venues_id(
+    told: Capture, make_venue: MakeVenue, bot: Any
+) -> None:
+    venue = make_venue(fill_delay_s=60)
+    venue.next(Fault.ACCEPT_THEN_RESET)
+
+    async def trade(session: Any) -> None:
+        with pytest.raises(requests.ConnectionError):
+            session.limit(client_order_id="lost")
+        with suppressed():
+            held = session.trading.get_order_by_client_id("lost")
+        session.trading.get_order_by_id(held.id)
+
+    bot.run(venue, trade)
+    (submit,), (query,) = bot.named("trading.order.submit"), bot.named("trading.order.query")
+    (life,) = bot.named("trading.order.lifecycle")
+    statuses = [span.attributes["trading.order.status"] for span in (submit, life)]
+    assert statuses == ["unknown", "new"]
+    assert life.attributes["trading.order.venue_id"] == query.attributes["trading.order.venue_id"]
+    assert query.attributes["trading.order.client_id"] == "lost"
 
 
 def test_nothing_secret_is_in_any_telemetry(told: Capture, make_venue: MakeVenue, bot: Any) -> None:

@@ -97,13 +97,14 @@ class Bot:
     def trade(self, venue: VenueSimulator, helper: str = "create_order", **params: Any) -> None:
         """One order after a tick, watched until it is over."""
 
-        async def body(desk: Desk) -> None:
-            async with desk.sockets.user_socket() as user, desk.sockets.trade_socket(SYMBOL) as ticks:
-                watching = asyncio.create_task(until_over(user, 1))
-                await desk.trade(ticks, helper, **params)
-                await watching
+        self.run(venue, lambda desk: self.fill(desk, helper, **params))
 
-        self.run(venue, body)
+    async def fill(self, desk: Desk, helper: str, **params: Any) -> None:
+        """The same, in a body."""
+        async with desk.sockets.user_socket() as user, desk.sockets.trade_socket(SYMBOL) as ticks:
+            watching = asyncio.create_task(until_over(user, 1))
+            await desk.trade(ticks, helper, **params)
+            await watching
 
     def place(self, venue: VenueSimulator, helper: str = "create_order", **params: Any) -> None:
         """One order after a tick, and nothing more."""

@@ -5,28 +5,22 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, ClassVar
 
 import pytest
 from opentelemetry import trace
 from tickspan import trading
 from tickspan.instrumentation import suppressed
 from tickspan.testing.capture import Capture
+from tickspan.testing.order_traces import Around, OrderTraces
 from tickspan.testing.venue import Fault, VenueSimulator
-from tickspan.trading import manual
 
 pytestmark = pytest.mark.integration
 
 MakeVenue = Callable[..., VenueSimulator]
 
 HELPERS = ["create_order", "ws_create_order"]
-FILLED_IN_TWO = """\
-trading.feed.message
-  trading.strategy.decision
-    trading.order.submit binance
-      trading.order.event partially_filled
-      trading.order.event filled
-      trading.order.lifecycle"""
 
 
 def shown(attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -42,21 +36,39 @@ def _placeholder(name: str, value: Any) -> Any:
     return re.sub(r"^x-HNA2TXFJ\w+$", "client id", value) if isinstance(value, str) else value
 
 
-@pytest.mark.parametrize("helper", HELPERS)
-def test_an_order_is_one_trace_from_its_tick_to_its_last_fill(
-    told: Capture, make_venue: MakeVenue, bot: Any, helper: str
-) -> None:
-    bot.trade(make_venue(partials=(0.4, 0.6), fill_delay_s=0.05), helper)
-    assert bot.tree() == FILLED_IN_TWO
-    assert {span.trace_id for span in bot.spans()} == {bot.spans()[0].trace_id}
-    assert [span.kind for span in bot.spans()] == [
-        "consumer",
-        "internal",
-        "client",
-        "consumer",
-        "consumer",
-        "internal",
-    ]
+class TestOrders(OrderTraces):
+    venue_name: ClassVar[str] = "binance"
+    executions: ClassVar[tuple[str, str]] = ("5000001", "5000002")
+    helper: ClassVar[str] = "create_order"
+    cancel_helper: ClassVar[str] = "cancel_order"
+
+    async def place(self, bot: Any, client: Any, around: Around = nullcontext, count: int = 1) -> None:
+        async with client.sockets.trade_socket(bot.symbol) as ticks:
+            await ticks.recv()
+            with around():
+                for _ in range(count):
+                    await getattr(client.client, self.helper)(**client.order())
+
+    async def fill(self, bot: Any, client: Any) -> None:
+        await bot.fill(client, self.helper)
+
+    async def settle(self, bot: Any, client: Any, fault: Fault) -> None:
+        async with client.sockets.user_socket() as user:
+            await getattr(client.client, self.helper)(**client.order())
+            executed: list[Any] = []
+            while len(set(executed)) < 2 or (fault is Fault.DUPLICATE_EVENT and len(executed) < 3):
+                event = await user.recv()
+                executed += [event["t"]] if event.get("x") == "TRADE" else []
+
+    async def cancel(self, bot: Any, client: Any) -> None:
+        async with client.sockets.trade_socket(bot.symbol) as ticks:
+            order = await client.trade(ticks, self.helper)
+        await getattr(client.client, self.cancel_helper)(symbol=bot.symbol, orderId=order["orderId"])
+
+
+class TestOrdersByWebSocket(TestOrders):
+    helper: ClassVar[str] = "ws_create_order"
+    cancel_helper: ClassVar[str] = "ws_cancel_order"
 
 
 def test_the_spans_of_an_order_say_this_and_nothing_more(
@@ -131,18 +143,6 @@ def test_the_spans_of_an_order_say_this_and_nothing_more(
     ]
 
 
-@pytest.mark.parametrize("helper", HELPERS)
-def test_the_stages_of_an_order_add_up(told: Capture, make_venue: MakeVenue, bot: Any, helper: str) -> None:
-    bot.trade(make_venue(fill_delay_s=0.05, ack_delay_s=0.03), helper)
-    life = bot.named("trading.order.lifecycle")[0].attributes
-    parts = ("tick_to_decision", "decision_to_wire", "wire_to_ack", "ack_to_first_fill")
-    total = sum(life[f"trading.latency.{part}"] for part in parts)
-    assert life["trading.latency.wire_to_ack"] >= 0.03
-    assert life["trading.latency.ack_to_first_fill"] >= 0.04
-    assert life["trading.latency.tick_to_fill"] == pytest.approx(total)
-    assert [point.count for point in told.points("trading.tick_to_trade")] == [1]
-
-
 @pytest.mark.parametrize(
     ("helper", "params"),
     [
@@ -194,20 +194,6 @@ def test_a_test_order_is_no_order(told: Capture, make_venue: MakeVenue, bot: Any
 
     bot.run(make_venue(), trade)
     assert bot.spans() == []
-
-
-def test_several_orders_of_one_tick_share_its_trace(told: Capture, make_venue: MakeVenue, bot: Any) -> None:
-    venue = make_venue(fill_delay_s=60)
-
-    async def trade(desk: Any) -> None:
-        async with desk.sockets.trade_socket(bot.symbol) as ticks:
-            await desk.trade(ticks)
-            await desk.client.order_market_sell(symbol=bot.symbol, quantity="0.01")
-
-    bot.run(venue, trade)
-    first, second = bot.named("trading.order.submit")
-    assert first.trace_id == second.trace_id
-    assert len(bot.named("trading.feed.message")) == 1
 
 
 def test_a_fill_that_triggers_a_hedge_is_linked_to_it(told: Capture, make_venue: MakeVenue, bot: Any) -> None:
@@ -276,26 +262,6 @@ def test_a_tick_by_request_is_a_cause_too(told: Capture, make_venue: MakeVenue, 
     assert bot.named("trading.order.submit")[0].attributes["trading.trigger"] == "poll"
 
 
-def test_a_span_of_the_program_is_the_parent_and_the_tick_a_link(
-    told: Capture, make_venue: MakeVenue, bot: Any
-) -> None:
-    venue = make_venue(fill_delay_s=60)
-    tracer = told.tracer_provider.get_tracer("the bot")
-
-    async def trade(desk: Any) -> None:
-        async with desk.sockets.trade_socket(bot.symbol) as ticks:
-            await ticks.recv()
-            with tracer.start_as_current_span("rebalance"):
-                await desk.client.create_order(**desk.order())
-
-    bot.run(venue, trade)
-    tick = bot.named("trading.feed.message")[0]
-    assert bot.tree() == (
-        "rebalance\n  trading.order.submit binance\n    trading.order.lifecycle\ntrading.feed.message"
-    )
-    assert bot.named("trading.order.submit")[0].links == ((tick.trace_id, tick.span_id),)
-
-
 def test_no_report_hangs_below_the_span_that_was_current_when_the_sockets_were_opened(
     told: Capture, make_venue: MakeVenue, bot: Any
 ) -> None:
@@ -356,28 +322,6 @@ def test_an_error_in_the_queue_is_no_tick(told: Capture, make_venue: MakeVenue, 
 
     bot.run(venue, trade)
     assert bot.named("trading.order.submit")[0].attributes["trading.trigger"] == "tick"
-
-
-@pytest.mark.parametrize("helper", ["cancel_order", "ws_cancel_order"])
-def test_a_canceled_order_is_no_error(told: Capture, make_venue: MakeVenue, bot: Any, helper: str) -> None:
-    venue = make_venue(fill_delay_s=60)
-
-    async def trade(desk: Any) -> None:
-        async with desk.sockets.trade_socket(bot.symbol) as ticks:
-            order = await desk.trade(ticks)
-        await getattr(desk.client, helper)(symbol=bot.symbol, orderId=order["orderId"])
-
-    bot.run(venue, trade)
-    assert bot.tree() == (
-        "trading.feed.message\n"
-        "  trading.strategy.decision\n"
-        "    trading.order.submit binance\n"
-        "      trading.order.cancel binance\n"
-        "      trading.order.event canceled\n"
-        "      trading.order.lifecycle"
-    )
-    assert {span.status for span in told.spans()} == {"unset"}
-    assert bot.named("trading.order.cancel")[0].attributes["trading.latency.cancel_to_ack"] > 0
 
 
 def test_an_order_is_canceled_by_its_client_id_too(told: Capture, make_venue: MakeVenue, bot: Any) -> None:
@@ -442,43 +386,6 @@ def test_a_replaced_order_hands_its_trace_to_the_next_one(
     assert replaced.attributes["trading.order.status"] == "replaced"
     assert placed.attributes["trading.order.revision"] == 1
     assert placed.attributes["trading.order.root_client_id"] == root
-
-
-@pytest.mark.parametrize("helper", HELPERS)
-def test_a_fill_before_its_acknowledgement_is_in_the_trace(
-    told: Capture, make_venue: MakeVenue, bot: Any, helper: str
-) -> None:
-    venue = make_venue(partials=(0.4, 0.6))
-    venue.next(Fault.FILL_BEFORE_ACK)
-    bot.trade(venue, helper)
-    fills = bot.named("trading.order.event partially") + bot.named("trading.order.event filled")
-    life = bot.named("trading.order.lifecycle")[0]
-    assert [span.attributes["trading.execution.id"] for span in fills] == ["5000001", "5000002"]
-    assert (life.trace_id, life.attributes["trading.order.executions"]) == (fills[0].trace_id, 2)
-    assert "trading.latency.ack_to_first_fill" not in life.attributes
-
-
-@pytest.mark.parametrize("fault", [Fault.DUPLICATE_EVENT, Fault.REORDER, Fault.LATE_FILL])
-def test_repeated_swapped_and_late_reports_change_no_total(
-    told: Capture, make_venue: MakeVenue, bot: Any, fault: Fault
-) -> None:
-    venue = make_venue(partials=(0.4, 0.6), late_fill_s=0.02)
-    venue.next(fault)
-
-    async def trade(desk: Any) -> None:
-        async with desk.sockets.user_socket() as user:
-            await desk.client.create_order(**desk.order())
-            executed: list[Any] = []
-            while len(set(executed)) < 2 or (fault is Fault.DUPLICATE_EVENT and len(executed) < 3):
-                event = await user.recv()
-                executed += [event["t"]] if event.get("x") == "TRADE" else []
-
-    bot.run(venue, trade)
-    life = bot.named("trading.order.lifecycle")
-    executed = [span.attributes.get("trading.execution.id") for span in bot.named("trading.order.event")]
-    assert sorted(filter(None, executed)) == ["5000001", "5000002"]
-    assert [span.attributes["trading.order.filled_ratio"] for span in life] == [1.0]
-    assert [span.attributes["trading.order.executions"] for span in life] == [2]
 
 
 def test_a_late_report_says_so(told: Capture, make_venue: MakeVenue, bot: Any) -> None:
@@ -548,29 +455,6 @@ def test_fills_found_by_polling_are_in_the_orders_trace(
     assert (life.attributes["trading.order.status"], life.attributes["trading.order.filled_ratio"]) == (
         "filled",
         1.0,
-    )
-
-
-def test_a_check_before_the_order_is_in_the_trace_of_its_tick(
-    told: Capture, make_venue: MakeVenue, bot: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    venue = make_venue(fill_delay_s=60)
-    monkeypatch.setattr(manual.trace, "get_tracer", told.tracer_provider.get_tracer)
-
-    async def trade(desk: Any) -> None:
-        async with desk.sockets.trade_socket(bot.symbol) as ticks:
-            await ticks.recv()
-            with trading.risk_check("size"):
-                pass
-            await desk.client.create_order(**desk.order())
-
-    bot.run(venue, trade)
-    assert bot.tree() == (
-        "trading.feed.message\n"
-        "  trading.risk.check size\n"
-        "  trading.strategy.decision\n"
-        "    trading.order.submit binance\n"
-        "      trading.order.lifecycle"
     )
 
 

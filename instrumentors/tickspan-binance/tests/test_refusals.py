@@ -112,6 +112,26 @@ def test_an_order_without_an_answer_is_unknown_until_its_reports_come(
     assert len(venue.executions) == 1
 
 
+def test_an_order_whose_answer_was_lost_is_found_by_asking_for_the_venues_id(
+    told: Capture, make_venue: MakeVenue, bot: Any
+) -> None:
+    venue = make_venue(fill_delay_s=60)
+    venue.next(Fault.ACCEPT_THEN_504)
+
+    async def trade(desk: Any) -> None:
+        with pytest.raises(NO_ANSWER):
+            await desk.client.create_order(**desk.order())
+        await desk.client.get_order(symbol=bot.symbol, orderId=venue.orders[0].order_id)
+
+    bot.run(venue, trade)
+    (submit,), (query,) = bot.named("trading.order.submit"), bot.named("trading.order.query")
+    (life,) = bot.named("trading.order.lifecycle")
+    statuses = [span.attributes["trading.order.status"] for span in (submit, life)]
+    assert statuses == ["unknown", "new"]
+    assert life.attributes["trading.order.venue_id"] == query.attributes["trading.order.venue_id"]
+    assert query.attributes["trading.order.client_id"] == submit.attributes["trading.order.client_id"]
+
+
 def test_a_blocking_client_that_gives_up_waiting_leaves_the_order_unknown(
     told: Capture, make_venue: MakeVenue, blocking: Blocking
 ) -> None:

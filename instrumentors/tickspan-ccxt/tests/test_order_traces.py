@@ -5,28 +5,20 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, ClassVar
 
 import ccxt
 import pytest
 from opentelemetry import trace
-from tickspan import trading
 from tickspan.instrumentation import suppressed
 from tickspan.testing.capture import Capture
+from tickspan.testing.order_traces import Around, OrderTraces
 from tickspan.testing.venue import Fault, VenueSimulator
-from tickspan.trading import manual
 
 pytestmark = pytest.mark.integration
 
 MakeVenue = Callable[..., VenueSimulator]
-
-FILLED_IN_TWO = """\
-trading.feed.message
-  trading.strategy.decision
-    trading.order.submit binance
-      trading.order.event partially_filled
-      trading.order.event filled
-      trading.order.lifecycle"""
 
 
 async def forever(watch: Callable[[str], Awaitable[Any]]) -> None:
@@ -48,28 +40,40 @@ def _placeholder(name: str, value: Any) -> Any:
     return re.sub(r"^x-TKT5PX2F\w+$", "client id", value) if isinstance(value, str) else value
 
 
-@pytest.mark.parametrize("method", ["create_order", "create_order_ws"])
-def test_an_order_is_one_trace_from_its_tick_to_its_last_fill(
-    told: Capture, make_venue: MakeVenue, bot: Any, method: str
-) -> None:
-    venue = make_venue(partials=(0.4, 0.6), fill_delay_s=0.05)
+class TestOrders(OrderTraces):
+    venue_name: ClassVar[str] = "binance"
+    executions: ClassVar[tuple[str, str]] = ("5000001", "5000002")
+    method: ClassVar[str] = "create_order"
 
-    async def trade(exchange: Any) -> None:
-        watching = bot.watching(exchange, 1)
-        await bot.trade(exchange, method)
+    async def place(self, bot: Any, client: Any, around: Around = nullcontext, count: int = 1) -> None:
+        await client.watch_ticker(bot.symbol)
+        with around():
+            for _ in range(count):
+                await getattr(client, self.method)(bot.symbol, "limit", "buy", 0.01, 90_000)
+
+    async def fill(self, bot: Any, client: Any) -> None:
+        watching = bot.watching(client, 1)
+        await bot.trade(client, self.method)
         await watching
 
-    bot.run(venue, trade)
-    assert bot.tree() == FILLED_IN_TWO
-    assert {span.trace_id for span in bot.spans()} == {1}
-    assert [span.kind for span in bot.spans()] == [
-        "consumer",
-        "internal",
-        "client",
-        "consumer",
-        "consumer",
-        "internal",
-    ]
+    async def fill_early(self, bot: Any, client: Any) -> None:
+        watching = bot.watching(client, 1)
+        await client.watch_ticker(bot.symbol)
+        await asyncio.sleep(0.2)  # the user stream is up
+        await bot.trade(client, self.method)
+        await watching
+
+    async def settle(self, bot: Any, client: Any, fault: Fault) -> None:
+        await self.fill(bot, client)
+        await asyncio.sleep(0.1)  # what is late or repeated comes now
+
+    async def cancel(self, bot: Any, client: Any) -> None:
+        order = await bot.trade(client, self.method)
+        await client.cancel_order(order["id"], bot.symbol)
+
+
+class TestOrdersByWebSocket(TestOrders):
+    method: ClassVar[str] = "create_order_ws"
 
 
 def test_the_spans_of_an_order_say_this_and_nothing_more(
@@ -150,43 +154,6 @@ def test_the_spans_of_an_order_say_this_and_nothing_more(
     ]
 
 
-def test_the_stages_of_an_order_add_up(told: Capture, make_venue: MakeVenue, bot: Any) -> None:
-    venue = make_venue(fill_delay_s=0.05, ack_delay_s=0.03)
-
-    async def trade(exchange: Any) -> None:
-        watching = bot.watching(exchange, 1)
-        await bot.trade(exchange)
-        await watching
-
-    bot.run(venue, trade)
-    life = bot.named("trading.order.lifecycle")[0].attributes
-    parts = ("tick_to_decision", "decision_to_wire", "wire_to_ack", "ack_to_first_fill")
-    total = sum(life[f"trading.latency.{part}"] for part in parts)
-    assert life["trading.latency.wire_to_ack"] >= 0.03
-    assert life["trading.latency.ack_to_first_fill"] >= 0.04
-    assert life["trading.latency.tick_to_fill"] == pytest.approx(total)
-    assert [point.count for point in told.points("trading.tick_to_trade")] == [1]
-
-
-def test_several_orders_of_one_tick_share_its_trace(told: Capture, make_venue: MakeVenue, bot: Any) -> None:
-    venue = make_venue(fill_delay_s=60)
-
-    async def trade(exchange: Any) -> None:
-        await bot.trade(exchange)
-        await exchange.create_order(bot.symbol, "limit", "sell", 0.01, 10_000)
-
-    bot.run(venue, trade)
-    assert bot.tree() == (
-        "trading.feed.message\n"
-        "  trading.strategy.decision\n"
-        "    trading.order.submit binance\n"
-        "      trading.order.lifecycle\n"
-        "  trading.strategy.decision\n"
-        "    trading.order.submit binance\n"
-        "      trading.order.lifecycle"
-    )
-
-
 def test_each_tick_has_a_trace_of_its_own(told: Capture, make_venue: MakeVenue, bot: Any) -> None:
     venue = make_venue(fill_delay_s=60)
 
@@ -197,15 +164,6 @@ def test_each_tick_has_a_trace_of_its_own(told: Capture, make_venue: MakeVenue, 
     bot.run(venue, trade)
     assert [span.trace_id for span in bot.named("trading.order.submit")] == [1, 2, 3]
     assert [span.parent_id for span in bot.named("trading.feed.message")] == [None, None, None]
-
-
-def test_an_order_still_open_at_shutdown_is_told_as_incomplete(
-    told: Capture, make_venue: MakeVenue, bot: Any
-) -> None:
-    venue = make_venue(fill_delay_s=60)
-    bot.run(venue, bot.trade)
-    life = bot.named("trading.order.lifecycle")[0].attributes
-    assert (life["trading.order.complete"], life["trading.order.status"]) == (False, "new")
 
 
 def test_a_fill_that_triggers_a_hedge_is_linked_to_it(told: Capture, make_venue: MakeVenue, bot: Any) -> None:
@@ -260,25 +218,6 @@ def test_an_order_placed_in_a_new_task_keeps_its_tick(told: Capture, make_venue:
     assert [(span.attributes["trading.trigger"], span.trace_id) for span in submits] == [("tick", 1)] * 2
 
 
-def test_a_span_of_the_program_is_the_parent_and_the_tick_a_link(
-    told: Capture, make_venue: MakeVenue, bot: Any
-) -> None:
-    venue = make_venue(fill_delay_s=60)
-    tracer = told.tracer_provider.get_tracer("the bot")
-
-    async def trade(exchange: Any) -> None:
-        await exchange.watch_ticker(bot.symbol)
-        with tracer.start_as_current_span("rebalance"):
-            await exchange.create_order(bot.symbol, "limit", "buy", 0.01, 90_000)
-
-    bot.run(venue, trade)
-    tick = bot.named("trading.feed.message")[0]
-    assert bot.tree() == (
-        "rebalance\n  trading.order.submit binance\n    trading.order.lifecycle\ntrading.feed.message"
-    )
-    assert bot.named("trading.order.submit")[0].links == ((tick.trace_id, tick.span_id),)
-
-
 def test_no_report_hangs_below_the_span_that_was_current_when_the_loop_was_started(
     told: Capture, make_venue: MakeVenue, bot: Any
 ) -> None:
@@ -331,26 +270,6 @@ def test_a_reconnected_read_loop_goes_on_telling(told: Capture, make_venue: Make
     assert [span.trace_id for span in submits] == [1, 2]
 
 
-def test_a_canceled_order_is_no_error(told: Capture, make_venue: MakeVenue, bot: Any) -> None:
-    venue = make_venue(fill_delay_s=60)
-
-    async def trade(exchange: Any) -> None:
-        order = await bot.trade(exchange)
-        await exchange.cancel_order(order["id"], bot.symbol)
-
-    bot.run(venue, trade)
-    assert bot.tree() == (
-        "trading.feed.message\n"
-        "  trading.strategy.decision\n"
-        "    trading.order.submit binance\n"
-        "      trading.order.cancel binance\n"
-        "      trading.order.event canceled\n"
-        "      trading.order.lifecycle"
-    )
-    assert {span.status for span in bot.spans()} == {"unset"}
-    assert bot.named("trading.order.cancel")[0].attributes["trading.latency.cancel_to_ack"] > 0
-
-
 def test_a_replaced_order_hands_its_trace_to_the_next_one(
     told: Capture, make_venue: MakeVenue, bot: Any
 ) -> None:
@@ -377,48 +296,6 @@ def test_a_replaced_order_hands_its_trace_to_the_next_one(
     assert replaced.attributes["trading.order.status"] == "replaced"
     assert placed.attributes["trading.order.revision"] == 1
     assert placed.attributes["trading.order.root_client_id"] == root
-
-
-def test_a_fill_before_its_acknowledgement_is_in_the_trace(
-    told: Capture, make_venue: MakeVenue, bot: Any
-) -> None:
-    venue = make_venue(partials=(0.4, 0.6))
-    venue.next(Fault.FILL_BEFORE_ACK)
-
-    async def trade(exchange: Any) -> None:
-        watching = bot.watching(exchange, 1)
-        await exchange.watch_ticker(bot.symbol)
-        await asyncio.sleep(0.2)  # the user stream is up
-        await bot.trade(exchange)
-        await watching
-
-    bot.run(venue, trade)
-    fills = bot.named("trading.order.event partially") + bot.named("trading.order.event filled")
-    life = bot.named("trading.order.lifecycle")[0]
-    assert [span.attributes["trading.execution.id"] for span in fills] == ["5000001", "5000002"]
-    assert (life.trace_id, life.attributes["trading.order.executions"]) == (1, 2)
-    assert "trading.latency.ack_to_first_fill" not in life.attributes
-
-
-@pytest.mark.parametrize("fault", [Fault.DUPLICATE_EVENT, Fault.REORDER, Fault.LATE_FILL])
-def test_repeated_swapped_and_late_reports_change_no_total(
-    told: Capture, make_venue: MakeVenue, bot: Any, fault: Fault
-) -> None:
-    venue = make_venue(partials=(0.4, 0.6), late_fill_s=0.02)
-    venue.next(fault)
-
-    async def trade(exchange: Any) -> None:
-        watching = bot.watching(exchange, 1)
-        await bot.trade(exchange)
-        await watching
-        await asyncio.sleep(0.1)  # what is late or repeated comes now
-
-    bot.run(venue, trade)
-    life = bot.named("trading.order.lifecycle")
-    executed = [span.attributes.get("trading.execution.id") for span in bot.named("trading.order.event")]
-    assert sorted(filter(None, executed)) == ["5000001", "5000002"]
-    assert [span.attributes["trading.order.filled_ratio"] for span in life] == [1.0]
-    assert [span.attributes["trading.order.executions"] for span in life] == [2]
 
 
 def test_a_late_report_says_so(told: Capture, make_venue: MakeVenue, bot: Any) -> None:
@@ -470,25 +347,3 @@ def test_polled_orders_of_others_leave_no_span(told: Capture, make_venue: MakeVe
 
     assert len(bot.run(venue, trade)) == 1
     assert bot.spans() == []
-
-
-def test_a_check_before_the_order_is_in_the_trace_of_its_tick(
-    told: Capture, make_venue: MakeVenue, bot: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    venue = make_venue(fill_delay_s=60)
-    monkeypatch.setattr(manual.trace, "get_tracer", told.tracer_provider.get_tracer)
-
-    async def trade(exchange: Any) -> None:
-        await exchange.watch_ticker(bot.symbol)
-        with trading.risk_check("size"):
-            pass
-        await exchange.create_order(bot.symbol, "limit", "buy", 0.01, 90_000)
-
-    bot.run(venue, trade)
-    assert bot.tree() == (
-        "trading.feed.message\n"
-        "  trading.risk.check size\n"
-        "  trading.strategy.decision\n"
-        "    trading.order.submit binance\n"
-        "      trading.order.lifecycle"
-    )

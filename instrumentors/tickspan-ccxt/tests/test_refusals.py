@@ -151,6 +151,29 @@ def test_a_second_attempt_that_is_refused_as_a_duplicate_leaves_the_order_unknow
     assert len(venue.orders) == 1
 
 
+@pytest.mark.parametrize(
+    ("create", "fetch"), [("create_order", "fetch_order"), ("create_order_ws", "fetch_order_ws")]
+)
+def test_an_order_whose_answer_was_lost_is_found_by_asking_for_the_venues_id(
+    told: Capture, make_venue: MakeVenue, bot: Any, create: str, fetch: str
+) -> None:
+    venue = make_venue(fill_delay_s=60)
+    venue.next(Fault.ACCEPT_THEN_504)
+
+    async def trade(exchange: Any) -> None:
+        with pytest.raises(ccxt.BaseError):
+            await bot.trade(exchange, create)
+        await getattr(exchange, fetch)(str(venue.orders[0].order_id), SYMBOL)
+
+    bot.run(venue, trade)
+    (submit,), (query,) = bot.named("trading.order.submit"), bot.named("trading.order.query")
+    (life,) = bot.named("trading.order.lifecycle")
+    statuses = [span.attributes["trading.order.status"] for span in (submit, life)]
+    assert statuses == ["unknown", "new"]
+    assert life.attributes["trading.order.venue_id"] == query.attributes["trading.order.venue_id"]
+    assert query.attributes["trading.order.client_id"] == submit.attributes["trading.order.client_id"]
+
+
 def test_nothing_secret_is_in_any_span(told: Capture, make_venue: MakeVenue, bot: Any) -> None:
     key, secret = "key-4711-public-part", "the-secret-0815-of-this-test"
     venue = make_venue(fill_delay_s=0.05)

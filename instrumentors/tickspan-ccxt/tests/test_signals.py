@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import time
+import weakref
 from collections.abc import Callable, Generator
+from types import SimpleNamespace
 from typing import Any
 
 import ccxt
@@ -14,6 +18,7 @@ from tickspan import trading
 from tickspan.testing.capture import Capture
 from tickspan.testing.venue import Fault, VenueSimulator
 from tickspan_ccxt import CcxtInstrumentor
+from tickspan_ccxt.describe import address_of
 
 pytestmark = pytest.mark.integration
 
@@ -175,6 +180,21 @@ def test_a_stream_that_falls_silent_is_told_also_while_the_loop_is_blocked(
     assert (stale.severity, stale.attributes["trading.venue.name"]) == ("WARN", "binance")
 
 
+def test_a_stream_that_the_program_has_closed_with_messages_left_to_read_is_not_told_stale(
+    heard: Capture, make_venue: Any
+) -> None:
+    async def watch(exchange: Any) -> None:
+        for _ in range(5):
+            await exchange.watch_ticker(SYMBOL)
+        time.sleep(0.3)  # noqa: ASYNC251 - the venue goes on, and the socket's buffer fills
+        await asyncio.sleep(0)
+        await exchange.close()
+        await asyncio.sleep(2)  # two looks of our own watch
+
+    watched(make_venue(tick_interval_s=0.01), watch)
+    assert heard.events("trading.feed.stale") == []
+
+
 def test_an_exception_out_of_a_message_handler_is_told_at_once(
     heard: Capture, make_venue: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -247,3 +267,177 @@ def test_an_order_that_is_never_sent_is_written_down_and_refused(heard: Capture,
         exchange.create_order("NO/SUCH", "limit", "buy", 0.01, 50_000)
     names = [event.name for event in heard.events() if event.name.startswith("trading.order.")]
     assert names == ["trading.order.new", "trading.order.reject"]
+
+
+def stale_of(told: Capture, channel: str) -> list[Any]:
+    """The alarms about streams of this kind."""
+    return [
+        event
+        for event in told.events("trading.feed.stale")
+        if event.attributes["trading.feed.channel"] == channel
+    ]
+
+
+def is_collected(thing: weakref.ref[Any]) -> bool:
+    """Whether it is gone, once garbage is collected."""
+    gc.collect()
+    return thing() is None
+
+
+async def until_broken(venue: VenueSimulator, exchange: Any) -> float:
+    """Watch until the connection breaks; when the last message was seen."""
+    seen_s = time.monotonic()
+    for _ in range(5):
+        await exchange.watch_ticker(SYMBOL)
+    venue.next(Fault.DISCONNECT)
+    with contextlib.suppress(ccxt.NetworkError):
+        while True:
+            await exchange.watch_ticker(SYMBOL)
+            seen_s = time.monotonic()
+    return seen_s
+
+
+async def until_dropped(venue: VenueSimulator, exchange: Any) -> float:
+    """The same, and wait until ccxt's object of the connection is gone."""
+    await exchange.watch_ticker(SYMBOL)
+    connection = weakref.ref(*exchange.clients.values())
+    seen_s = await until_broken(venue, exchange)
+    await until(lambda: is_collected(connection))
+    return seen_s
+
+
+@pytest.mark.parametrize("trial", range(5))
+def test_a_connection_that_breaks_and_is_not_reopened_is_told_stale_in_time(
+    heard: Capture, make_venue: Any, trial: int
+) -> None:
+    delays_s: list[float] = []
+
+    async def watch(exchange: Any) -> None:
+        await asyncio.sleep(trial * 0.2)  # at any moment between two looks of our own watch
+        broken_s = await until_dropped(venue, exchange)
+        await until(lambda: stale_of(heard, "ticker"))
+        delays_s.append(time.monotonic() - broken_s)
+
+    venue = make_venue(tick_interval_s=0.02)
+    watched(venue, watch)
+    (event,) = stale_of(heard, "ticker")
+    assert event.body.endswith("s, disconnected")
+    assert 0.5 < delays_s[0] < 0.5 + 1 + 0.3
+
+
+def test_a_broken_connection_is_told_stale_itself_for_order_streams_may_hang_from_it(
+    heard: Capture, make_venue: Any
+) -> None:
+    async def watch(exchange: Any) -> None:
+        await until_dropped(venue, exchange)
+        await until(lambda: stale_of(heard, "connection"))
+
+    venue = make_venue(tick_interval_s=0.02)
+    watched(venue, watch)
+    (event,) = stale_of(heard, "connection")
+    assert 0.5 < event.attributes["trading.feed.age"] < 0.5 + 1 + 0.3
+
+
+def test_a_connection_that_ccxt_gives_up_for_a_book_that_it_cannot_load_is_told_stale(
+    heard: Capture, make_venue: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(*_: Any) -> None:
+        raise ccxt.ExchangeNotAvailable("no snapshot")
+
+    async def watch(exchange: Any) -> None:
+        for _ in range(5):
+            await exchange.watch_ticker(SYMBOL)
+        (connection,) = exchange.clients.values()
+        exchange.orderbooks[SYMBOL] = exchange.order_book()
+        monkeypatch.setattr(exchange, "fetch_rest_order_book_safe", refused)
+        await exchange.load_order_book(connection, "orderbook", SYMBOL)
+        await until(lambda: stale_of(heard, "ticker"))
+
+    watched(make_venue(tick_interval_s=0.02), watch)
+    (event,) = stale_of(heard, "ticker")
+    assert event.attributes["error.type"] == "ccxt.base.errors.ExchangeNotAvailable"
+
+
+def test_a_stream_that_is_opened_again_is_the_same_stream(heard: Capture, make_venue: Any) -> None:
+    async def watch(exchange: Any) -> None:
+        for _ in range(3):
+            await until_dropped(venue, exchange)
+        await until(lambda: stale_of(heard, "ticker"))
+        await exchange.watch_ticker(SYMBOL)
+        await until(lambda: heard.events("trading.feed.recovered"))
+        connected.append(value(heard, "trading.stream.connected", feed__channel="connection"))
+
+    connected: list[float] = []
+    venue = make_venue(tick_interval_s=0.02)
+    watched(venue, watch)
+    assert value(heard, "trading.stream.reconnects", feed__channel="connection") == 3
+    assert (connected, len(stale_of(heard, "ticker"))) == ([1], 1)
+
+
+def test_an_exchange_that_is_closed_after_its_connection_broke_is_not_told_stale(
+    heard: Capture, make_venue: Any
+) -> None:
+    async def watch(exchange: Any) -> None:
+        await until_broken(venue, exchange)
+        await exchange.close()
+        await asyncio.sleep(2)  # two looks of our own watch
+
+    venue = make_venue(tick_interval_s=0.02)
+    watched(venue, watch)
+    assert heard.events("trading.feed.stale") == []
+
+
+def test_a_stream_that_is_unsubscribed_after_its_connection_broke_is_not_told_stale(
+    heard: Capture, make_venue: Any
+) -> None:
+    async def watch(exchange: Any) -> None:
+        await until_broken(venue, exchange)
+        exchange.clean_cache({"topic": "ticker", "symbols": [SYMBOL]})
+        await until(lambda: stale_of(heard, "connection"))
+
+    venue = make_venue(tick_interval_s=0.02)
+    watched(venue, watch)
+    assert stale_of(heard, "ticker") == []
+
+
+def test_streams_end_with_an_exchange_that_nobody_holds_any_longer(heard: Capture, make_venue: Any) -> None:
+    async def main() -> None:
+        exchange = venue.connect.ccxt(ccxt.pro.binance({"enableRateLimit": False}))
+        await until_broken(venue, exchange)
+        await exchange.session.close()
+        exchange.session = None
+        await exchange.close_connector()
+        await until(lambda: heard.points("trading.feed.staleness"))
+        gone = weakref.ref(exchange)
+        del exchange
+        await until(lambda: is_collected(gone))
+        await until(lambda: not heard.points("trading.feed.staleness"))
+
+    venue = make_venue(tick_interval_s=0.02)
+    asyncio.run(main())
+    assert value(heard, "trading.feed.messages", feed__channel="ticker") >= 5
+
+
+def test_keys_tokens_and_times_are_no_part_of_where_a_connection_leads_to() -> None:
+    key = "pqia91ma19a5s61cv6a81va65sdf19v8a65a1a5s61cv6a81va65sdf19v8a65a1"
+    told = {
+        url: address_of(SimpleNamespace(url=url.format(key)))
+        for url in (
+            "wss://stream.binance.com:9443/ws/{}",
+            "wss://fstream.binance.com/private/ws?listenKey={}",
+            "wss://ws-api-spot.kucoin.com/?token={}&connectId=private",
+            "wss://api.hollaex.com/stream?api-key={}&api-expires=1764141000",
+            "wss://stream.binance.com:9443/ws/12",
+            "wss://ws-api.binance.com:443/ws-api/v3",
+            "wss://very-long-name.of-a-host-no-1.example.com/ws",
+        )
+    }
+    assert list(told.values()) == [
+        "wss://stream.binance.com:9443/ws/*",
+        "wss://fstream.binance.com/private/ws?listenKey=*",
+        "wss://ws-api-spot.kucoin.com/?token=*&connectId=private",
+        "wss://api.hollaex.com/stream?api-key=*&api-expires=*",
+        "wss://stream.binance.com:9443/ws/12",
+        "wss://ws-api.binance.com:443/ws-api/v3",
+        "wss://very-long-name.of-a-host-no-1.example.com/ws",
+    ]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, ClassVar
 
 import pytest
 from opentelemetry import trace
 from tickspan import trading
 from tickspan.instrumentation import suppressed
 from tickspan.testing.capture import Capture
+from tickspan.testing.order_traces import Around, OrderTraces
 from tickspan.testing.venue import Fault, VenueSimulator
 from tickspan.trading import manual
 
@@ -35,26 +37,33 @@ def shown(attributes: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def test_an_order_is_one_trace_from_its_tick_to_its_last_fill(
-    told: Capture, make_venue: MakeVenue, bot: Any
-) -> None:
-    venue = make_venue(partials=(0.4, 0.6), fill_delay_s=0.05)
+class TestOrders(OrderTraces):
+    venue_name: ClassVar[str] = "ib"
+    executions: ClassVar[tuple[str, str]] = ("0000e0d5.004c4b41.01.01", "0000e0d5.004c4b42.01.01")
 
-    async def trade(ib: Any) -> None:
-        placed = await bot.trade(ib)
+    async def place(self, bot: Any, client: Any, around: Around = nullcontext, count: int = 1) -> None:
+        def act(contract: Any) -> list[Any]:
+            with around():
+                return [client.placeOrder(contract, bot.limit()) for _ in range(count)]
+
+        trades = await bot.at_tick(client, act)
+        await bot.until(lambda: all(trade.orderStatus.status == "Submitted" for trade in trades))
+
+    async def fill(self, bot: Any, client: Any) -> None:
+        placed = await bot.trade(client)
         await bot.until(placed.isDone)
 
-    bot.run(venue, trade)
-    assert bot.tree() == FILLED_IN_TWO
-    assert {span.trace_id for span in told.spans()} == {1}
-    assert [span.kind for span in bot.spans()] == [
-        "consumer",
-        "internal",
-        "client",
-        "consumer",
-        "consumer",
-        "internal",
-    ]
+    async def settle(self, bot: Any, client: Any, fault: Fault) -> None:
+        placed = await bot.trade(client)
+        await bot.until(lambda: len(placed.fills) == 2)
+        await client.reqCurrentTimeAsync()  # what was repeated has come by now
+
+    async def cancel(self, bot: Any, client: Any) -> None:
+        placed = await bot.trade(client)
+        await bot.until(lambda: placed.orderStatus.permId)
+        client.cancelOrder(placed.order)
+        await bot.until(lambda: placed.orderStatus.status == "Cancelled")
+        await client.reqCurrentTimeAsync()  # error 202 has come by now
 
 
 def test_the_spans_of_an_order_say_this_and_nothing_more(
@@ -134,23 +143,6 @@ def test_the_spans_of_an_order_say_this_and_nothing_more(
     ]
 
 
-def test_the_stages_of_an_order_add_up(told: Capture, make_venue: MakeVenue, bot: Any) -> None:
-    venue = make_venue(fill_delay_s=0.05, ack_delay_s=0.03)
-
-    async def trade(ib: Any) -> None:
-        placed = await bot.trade(ib)
-        await bot.until(placed.isDone)
-
-    bot.run(venue, trade)
-    life = bot.named("trading.order.lifecycle")[0].attributes
-    parts = ("tick_to_decision", "decision_to_wire", "wire_to_ack", "ack_to_first_fill")
-    total = sum(life[f"trading.latency.{part}"] for part in parts)
-    assert life["trading.latency.wire_to_ack"] >= 0.03
-    assert life["trading.latency.ack_to_first_fill"] >= 0.04
-    assert life["trading.latency.tick_to_fill"] == pytest.approx(total)
-    assert [point.count for point in told.points("trading.tick_to_trade")] == [1]
-
-
 def test_the_audit_names_an_order_before_its_bytes_leave(
     told: Capture, make_venue: MakeVenue, bot: Any
 ) -> None:
@@ -182,22 +174,6 @@ def test_the_audit_names_an_order_before_its_bytes_leave(
 
 
 # --- what caused it
-
-
-def test_several_orders_of_one_tick_share_its_trace(told: Capture, make_venue: MakeVenue, bot: Any) -> None:
-    venue = make_venue(fill_delay_s=60)
-
-    async def trade(ib: Any) -> None:
-        def place(contract: Any) -> list[Any]:
-            return [ib.placeOrder(contract, bot.limit(side=side)) for side in ("BUY", "SELL")]
-
-        trades = await bot.at_tick(ib, place)
-        await bot.until(lambda: all(trade.orderStatus.status == "Submitted" for trade in trades))
-
-    bot.run(venue, trade)
-    submits = bot.named("trading.order.submit")
-    assert [(span.trace_id, span.attributes["trading.trigger"]) for span in submits] == [(1, "tick")] * 2
-    assert len(bot.named("trading.feed.message")) == 1
 
 
 @pytest.mark.parametrize("event", ["updateEvent", "pendingTickersEvent"])
@@ -354,28 +330,6 @@ def test_an_order_of_a_handler_of_new_orders_is_an_order_of_its_own(
     assert [span.parent_id for span in submits] == [None, None]
 
 
-def test_a_span_of_the_program_is_the_parent_and_the_tick_a_link(
-    told: Capture, make_venue: MakeVenue, bot: Any
-) -> None:
-    venue = make_venue(fill_delay_s=60)
-    tracer = told.tracer_provider.get_tracer("the bot")
-
-    async def trade(ib: Any) -> None:
-        def place(contract: Any) -> Any:
-            with tracer.start_as_current_span("rebalance"):
-                return ib.placeOrder(contract, bot.limit())
-
-        placed = await bot.at_tick(ib, place)
-        await bot.until(lambda: placed.orderStatus.permId)
-
-    bot.run(venue, trade)
-    tick = bot.named("trading.feed.message")[0]
-    assert bot.tree() == (
-        "rebalance\n  trading.order.submit ib\n    trading.order.lifecycle\ntrading.feed.message"
-    )
-    assert bot.named("trading.order.submit")[0].links == ((tick.trace_id, tick.span_id),)
-
-
 def test_an_order_that_the_program_tells_itself_is_told_once(
     told: Capture, make_venue: MakeVenue, bot: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -429,35 +383,6 @@ def test_the_programs_own_context_survives_ticks_and_reports(
 
 
 # --- what became of it
-
-
-def test_an_order_still_open_at_shutdown_is_told_as_incomplete(
-    told: Capture, make_venue: MakeVenue, bot: Any
-) -> None:
-    bot.run(make_venue(fill_delay_s=60), bot.place)
-    life = bot.named("trading.order.lifecycle")[0].attributes
-    assert (life["trading.order.complete"], life["trading.order.status"]) == (False, "new")
-
-
-def test_a_canceled_order_is_no_error(told: Capture, make_venue: MakeVenue, bot: Any) -> None:
-    venue = make_venue(fill_delay_s=60)
-
-    async def trade(ib: Any) -> None:
-        placed = await bot.place(ib)
-        ib.cancelOrder(placed.order)
-        await bot.until(lambda: placed.orderStatus.status == "Cancelled")
-        await ib.reqCurrentTimeAsync()  # error 202 has come by now
-
-    bot.run(venue, trade)
-    assert bot.tree() == (
-        "trading.order.submit ib\n"
-        "  trading.order.cancel ib\n"
-        "  trading.order.event canceled\n"
-        "  trading.order.lifecycle"
-    )
-    assert {span.status for span in told.spans()} == {"unset"}
-    assert bot.named("trading.order.cancel")[0].attributes["trading.latency.cancel_to_ack"] > 0
-    assert bot.named("trading.order.lifecycle")[0].attributes["trading.order.status"] == "canceled"
 
 
 def test_a_cancel_of_all_orders_is_one_span_and_each_order_ends(
@@ -561,47 +486,6 @@ def test_a_what_if_is_no_order(told: Capture, make_venue: MakeVenue, bot: Any) -
     assert told.spans() == []
 
 
-def test_a_fill_before_its_acknowledgement_is_in_the_trace(
-    told: Capture, make_venue: MakeVenue, bot: Any
-) -> None:
-    venue = make_venue(partials=(0.4, 0.6))
-
-    async def trade(ib: Any) -> None:
-        venue.next(Fault.FILL_BEFORE_ACK)
-        placed = await bot.trade(ib)
-        await bot.until(placed.isDone)
-
-    bot.run(venue, trade)
-    executed = [span.attributes.get("trading.execution.id") for span in bot.named("trading.order.event")]
-    life = bot.named("trading.order.lifecycle")[0]
-    assert list(filter(None, executed)) == ["0000e0d5.004c4b41.01.01", "0000e0d5.004c4b42.01.01"]
-    assert (life.trace_id, life.attributes["trading.order.executions"]) == (1, 2)
-    assert life.attributes["trading.order.status"] == "filled"
-    assert "trading.latency.ack_to_first_fill" not in life.attributes
-
-
-@pytest.mark.parametrize("fault", [Fault.DUPLICATE_EVENT, Fault.REORDER, Fault.LATE_FILL])
-def test_repeated_swapped_and_late_reports_change_no_total(
-    told: Capture, make_venue: MakeVenue, bot: Any, fault: Fault
-) -> None:
-    venue = make_venue(partials=(0.4, 0.6), late_fill_s=0.02)
-
-    async def trade(ib: Any) -> None:
-        venue.next(fault)
-        placed = await bot.trade(ib)
-        await bot.until(lambda: len(placed.fills) == 2)
-        await ib.reqCurrentTimeAsync()  # what was repeated has come by now
-
-    bot.run(venue, trade)
-    (life,) = bot.named("trading.order.lifecycle")
-    executed = [span.attributes.get("trading.execution.id") for span in bot.named("trading.order.event")]
-    assert sorted(filter(None, executed)) == ["0000e0d5.004c4b41.01.01", "0000e0d5.004c4b42.01.01"]
-    assert (life.attributes["trading.order.filled_ratio"], life.attributes["trading.order.executions"]) == (
-        1.0,
-        2,
-    )
-
-
 def test_executions_that_are_asked_for_again_are_no_fills(
     told: Capture, make_venue: MakeVenue, bot: Any
 ) -> None:
@@ -614,6 +498,36 @@ def test_executions_that_are_asked_for_again_are_no_fills(
 
     assert bot.run(venue, trade) == 2
     assert bot.tree() == FILLED_IN_TWO
+
+
+CALM = {"lifecycle_delay_s": 3600, "waiting_s": 3600, "ack_deadline_s": 3600}
+
+
+@pytest.mark.parametrize(
+    ("settings", "charged"),
+    [
+        (CALM, []),
+        ({**CALM, "quantities": "bucketed"}, []),
+        ({**CALM, "quantities": "full"}, ["0000e0d5.004c4b41.01.01", "0000e0d5.004c4b42.01.01"]),
+    ],
+)
+def test_what_an_execution_has_cost_is_told_once_where_quantities_are_full(
+    told: Capture, make_venue: MakeVenue, bot: Any, charged: list[str]
+) -> None:
+    async def trade(ib: Any) -> str:
+        placed = await bot.trade(ib)
+        await bot.until(lambda: len(placed.fills) == 2 and placed.fills[-1].commissionReport.execId)
+        await ib.reqExecutionsAsync()  # TWS tells the costs once more
+        report = placed.fills[0].commissionReport
+        return f"{report.commission:g} {report.currency}"
+
+    cost = bot.run(make_venue(partials=(0.4, 0.6)), trade)
+    fees = told.events("trading.order.fee")
+    assert [fee.attributes["trading.execution.id"] for fee in fees] == charged
+    assert [fee.attributes["trading.execution.fee"] for fee in fees[:1]] == [cost][: len(charged)]
+    assert {fee.trace_id for fee in fees} == {
+        span.trace_id for span in bot.named("trading.order.submit")[: len(charged)]
+    }
 
 
 def test_a_correction_of_an_execution_is_no_second_fill(
@@ -678,8 +592,12 @@ def test_an_order_that_nobody_here_placed_is_told_as_unmatched(
         master.disconnect()
 
     bot.run(venue, trade)
-    executed = {span.attributes.get("trading.execution.id") for span in told.spans()}
-    assert executed == {None, "0000e0d5.004c4b41.01.01"}
+    named = {(span.name, span.attributes.get("trading.execution.id")) for span in told.spans()}
+    assert named == {
+        ("trading.order.event new", None),
+        ("trading.order.event filled", "0000e0d5.004c4b41.01.01"),
+        ("trading.order.event filled", None),
+    }
     assert {span.attributes["trading.order.matched"] for span in told.spans()} == {False}
     assert {span.parent_id for span in told.spans()} == {None}
 

@@ -81,7 +81,7 @@ ORDER_REJECT_REASON: Final = "trading.order.reject.reason"
 ORDER_REJECT_ORIGIN: Final = "trading.order.reject.origin"
 """Who refused."""
 ORDER_REJECT_MESSAGE: Final = "trading.order.reject.message"
-"""The venue's text, without secrets and cut to 256 characters."""
+"""The venue's text, without secrets, cut; numbers are `?` unless quantities leave in full."""
 ORDER_ATTEMPT: Final = "trading.order.attempt"
 """How often the request was handed to the transport, where it was more than once."""
 ORDER_RETRY_SAFE: Final = "trading.order.retry.safe"
@@ -369,6 +369,8 @@ EVENT_ORDER_PARTIAL_FILL: Final = "trading.order.partial_fill"
 """A part of the order is filled."""
 EVENT_ORDER_FILL: Final = "trading.order.fill"
 """The order is filled."""
+EVENT_ORDER_FEE: Final = "trading.order.fee"
+"""What an execution has cost, where the venue tells that apart from it. Only with full quantities."""
 EVENT_ORDER_CANCEL: Final = "trading.order.cancel"
 """The order is canceled."""
 EVENT_ORDER_REPLACE: Final = "trading.order.replace"
@@ -660,6 +662,7 @@ EVENTS: Final = frozenset(
         EVENT_ORDER_ACK,
         EVENT_ORDER_PARTIAL_FILL,
         EVENT_ORDER_FILL,
+        EVENT_ORDER_FEE,
         EVENT_ORDER_CANCEL,
         EVENT_ORDER_REPLACE,
         EVENT_ORDER_REJECT,

@@ -55,6 +55,7 @@ from tickspan.trading.patches import (
 )
 from tickspan.trading.quiet import is_quiet, quiet
 from tickspan.trading.registry import Orders, OrderStatistics, shutdown
+from tickspan.trading.stamping import Stamp, StampedArguments, with_argument
 from tickspan.trading.store import OrderStore, StoredOrder, use_store
 from tickspan.trading.ticks import (
     RecentTicks,
@@ -111,6 +112,8 @@ __all__ = [
     "ReportPatch",
     "Segment",
     "Source",
+    "Stamp",
+    "StampedArguments",
     "StoredOrder",
     "TickKind",
     "TickRef",
@@ -149,4 +152,5 @@ __all__ = [
     "tick_scope",
     "transaction",
     "use_store",
+    "with_argument",
 ]

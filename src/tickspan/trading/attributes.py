@@ -11,7 +11,7 @@ from tickspan.semconv.common import ERROR_TYPE
 from tickspan.trading.kinds import OrderKind
 from tickspan.trading.lifecycle import Order, Told, ratio
 from tickspan.trading.model import Attributes, AttributeValue, OrderRequest, OrderStatus, Reject
-from tickspan.trading.privacy import quantity_attributes
+from tickspan.trading.privacy import quantity_attributes, reject_text
 from tickspan.trading.ticks import TickRef
 
 
@@ -86,7 +86,7 @@ def of_event(kind: OrderKind, order: Order, told: Told, settings: TradingSetting
             known[names.EXECUTION_LIQUIDITY] = execution.liquidity
     if settings.quantities is not Quantities.OFF:
         known |= _event_quantities(told, order, settings)
-    return known | of_reject(update.reject) if update.reject is not None else known
+    return known | of_reject(update.reject, settings) if update.reject is not None else known
 
 
 def of_life(kind: OrderKind, order: Order, settings: TradingSettings, *, complete: bool) -> Attributes:
@@ -109,17 +109,18 @@ def of_life(kind: OrderKind, order: Order, settings: TradingSettings, *, complet
         }
         known |= quantity_attributes(sizes, settings.quantities)
     has_failed = order.status is OrderStatus.REJECTED and order.reject is not None
-    return known | of_reject(order.reject) if has_failed and order.reject is not None else known
+    return known | of_reject(order.reject, settings) if has_failed and order.reject is not None else known
 
 
-def of_reject(reject: Reject) -> Attributes:
+def of_reject(reject: Reject, settings: TradingSettings) -> Attributes:
     """A refusal; `error.type` makes it an error."""
+    message = reject_text(reject.message, settings.quantities) if reject.message is not None else None
     known: dict[str, AttributeValue | None] = {
         ERROR_TYPE: reject.error_type,
         names.ORDER_REJECT_CODE: reject.code,
         names.ORDER_REJECT_REASON: reject.reason.value,
         names.ORDER_REJECT_ORIGIN: reject.origin.value,
-        names.ORDER_REJECT_MESSAGE: reject.message,
+        names.ORDER_REJECT_MESSAGE: message,
     }
     return _present(known)
 

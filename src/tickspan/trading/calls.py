@@ -11,6 +11,7 @@ from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, Status, StatusCode
 
+from tickspan.config import TradingSettings
 from tickspan.instrumentation import type_name
 from tickspan.semconv import trading as names
 from tickspan.semconv.common import ERROR_TYPE
@@ -57,6 +58,11 @@ class CallKeeper(Protocol):
     @property
     def clock(self) -> Clock:
         """What marks are taken by."""
+        ...
+
+    @property
+    def settings(self) -> TradingSettings:
+        """What may be told."""
         ...
 
     def announced(self, call: OrderCall) -> None:
@@ -271,7 +277,9 @@ class OrderCall:
         self.is_open = False
         self.release()
         order = self._orders.failed(self, reject)
-        told = attributes.of_reject(reject) if reject is not None else {ERROR_TYPE: error_type}
+        told = {ERROR_TYPE: error_type}
+        if reject is not None:
+            told = attributes.of_reject(reject, self._orders.settings)
         self.span.set_attributes({**(attributes.of_answer(order) if order is not None else {}), **told})
         self.span.set_status(Status(StatusCode.ERROR))
         self._orders.finished(self)

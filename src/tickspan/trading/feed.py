@@ -78,6 +78,7 @@ class Feed:
         "_seen_messages",
         "_seen_ns",
         "_started_ns",
+        "_torn_ns",
         "_was_open",
         "attempts",
         "backlog_length",
@@ -214,12 +215,23 @@ class Feed:
         self.attempts = 0
         self.error_type = None
         self._started_ns = self._keeper.now_ns()
+        self._torn_ns = None
         self._expected = self._behind = None
 
     def disconnected(self, error: BaseException | None = None) -> None:
-        """The stream has ended, not by our wish: it stays watched, for its data grows old."""
+        """The stream has ended, not by our wish: it stays watched, for its data grows old.
+
+        Of a private stream silence is sure from now on, whatever its pings have told before.
+        """
+        if self._torn_ns is None:
+            self._torn_ns = self._keeper.now_ns()
         self.is_connected = False
         self.error_type = type_name(error) if error is not None else None
+        self._expected = self._behind = None
+
+    def carried(self) -> None:
+        """What the stream comes by has been opened again: it may be heard, which is no sign of life yet."""
+        self.is_connected = self.error_type = self._torn_ns = None
         self._expected = self._behind = None
 
     def closed(self) -> None:
@@ -227,7 +239,7 @@ class Feed:
         self.is_closed = True
         self.is_watched = self._was_open = False
         self.is_connected = self.error_type = self.stale_from_ns = None
-        self._started_ns = self._alive_ns = self._seen_ns = None
+        self._started_ns = self._alive_ns = self._seen_ns = self._torn_ns = None
         self._expected = self._behind = None
         self._seen_messages = self.messages
         self._gaps.clear()
@@ -259,15 +271,28 @@ class Feed:
             self._seen_ns = latest_ns
             self.is_closed = False
             self.is_watched = True
-        self.max_age_ns = max(least_age_ns, self._longest_pause_ns())
+        self.max_age_ns = (
+            least_age_ns if self._is_surely_silent else max(least_age_ns, self._longest_pause_ns())
+        )
 
     def silence_ns(self, now_ns: int) -> int | None:
         """How long the stream has been silent, if longer than its pace allows; None where all is well."""
-        if not self.is_watched or (self.is_private and self._alive_ns is None):
+        if not self.is_watched:
+            return None
+        if self._is_surely_silent:
+            moments = [self._torn_ns]
+        elif self.is_private and self._alive_ns is None:
             return None  # of an order stream without pings nobody can tell silence from peace
-        moments = [moment for moment in (self.heard_ns, self._started_ns) if moment is not None]
-        age_ns = now_ns - max(moments) if moments else 0
+        else:
+            moments = [self.heard_ns, self._started_ns]
+        known = [moment for moment in moments if moment is not None]
+        age_ns = now_ns - max(known) if known else 0
         return age_ns if age_ns > self.max_age_ns else None
+
+    @property
+    def _is_surely_silent(self) -> bool:
+        """What is silent by nature tells nothing by its pace; that it is torn says enough."""
+        return self.is_private is True and self._torn_ns is not None
 
     def _longest_pause_ns(self) -> int:
         pause_ns = 0 if self.is_private else _MESSAGE_FACTOR * _median(self._gaps)
@@ -295,6 +320,7 @@ class Feed:
         self.stale_from_ns: int | None = None
         """When it was last heard before the silence that has been told."""
         self._started_ns: int | None = None
+        self._torn_ns: int | None = None
         self._alive_ns: int | None = None
         self._expected: int | None = None
         self._behind: int | None = None

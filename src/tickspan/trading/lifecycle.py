@@ -221,6 +221,19 @@ def apply(order: Order, update: OrderUpdate, *, is_settled: bool = False) -> Ste
     return after, ((*effects, _CLOSED) if is_over and not order.is_closed else effects)
 
 
+def lone(update: OrderUpdate) -> Told:
+    """What a report says of an order of which nothing else is known: how it stands, and how much is filled.
+
+    A report of an execution only says that the order is filled in part, or wholly if it tells the quantity.
+    """
+    executed = _sum(_ZERO, update.executions)
+    filled = max(executed, update.filled_quantity or _ZERO)
+    status = update.status
+    if status is None:
+        status = _status_after(Order(OrderStatus.NEW), update, filled) if filled else OrderStatus.UNKNOWN
+    return Told(status, update, filled, update.executions[0] if update.executions else None)
+
+
 def settle(order: Order) -> Step:
     """The order call has come back with the venue's answer (which was applied before)."""
     known = order.status if order.status is not OrderStatus.PENDING_NEW else OrderStatus.NEW

@@ -26,6 +26,7 @@ from tickspan.trading.limits import RateLimits
 from tickspan.trading.messages import Message, close, message_slot, open_message, opened
 from tickspan.trading.model import OrderRequest, OrderUpdate, Reject
 from tickspan.trading.registry import Orders
+from tickspan.trading.stamping import Stamp, stamped
 from tickspan.trading.ticks import RecentTicks
 
 Make = Callable[[Any, type, Workbench], Any]
@@ -102,6 +103,8 @@ class OrderMethod:
     judge: Callable[[Any, BaseException, OrderCall], Verdict]
     recent: Callable[[Any], RecentTicks | None] = lambda _: None
     """The client's memory of ticks."""
+    stamp: Stamp | None = None
+    """Gives orders client ids, if the settings ask for that; None: none leaves without one."""
 
     def around(self, original: Any, bench: Workbench, name: str) -> Any:
         """`original` with the order call told around it, whatever kind of function it is."""
@@ -121,7 +124,10 @@ class OrderMethod:
                 return None
             return guard.own(decide, args, kwargs, default=None)
 
-        return wrapped(original, cast("Begin", begin), cast("Finish", _Told.succeed))
+        told = wrapped(original, cast("Begin", begin), cast("Finish", _Told.succeed))
+        if self.stamp is None or not orders.settings.stamp_client_id:
+            return told
+        return stamped(told, self.stamp, bench, name)
 
 
 class _Told:

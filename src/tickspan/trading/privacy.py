@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import sys
 from collections.abc import Mapping
 from decimal import Decimal
@@ -21,6 +22,7 @@ _SIZES: Final = frozenset(
         names.EXECUTION_QUANTITY,
     }
 )
+_NUMBER: Final = re.compile(r"\d(?:[\d_,.:]*\d)?")
 _STEPS: Final = (Decimal(5), Decimal(2), Decimal(1))
 
 
@@ -32,6 +34,14 @@ def quantity_attributes(values: Mapping[str, Decimal | None], mode: Quantities) 
     if mode is Quantities.FULL:
         return {name: decimal_text(value) for name, value in known.items()}
     return {name: decimal_text(bucket(value)) for name, value in known.items() if name in _SIZES}
+
+
+def reject_text(message: str, mode: Quantities) -> str:
+    """A refusal's text with `?` for each number, unless all quantities may leave.
+
+    Venues quote balances, prices and sizes there, in forms that no rule can tell from other numbers.
+    """
+    return message if mode is Quantities.FULL else _NUMBER.sub("?", message)
 
 
 def bucket(value: Decimal) -> Decimal:

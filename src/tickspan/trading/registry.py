@@ -246,6 +246,22 @@ class Orders:
             self._tell_unmatched(pushed_out)
         return keys
 
+    def charged(self, update: OrderUpdate) -> None:
+        """What executions have cost, where the venue tells that apart from them.
+
+        Of `update` only the order's names and the fees are read; of an unknown order nothing is told.
+        """
+        account, _ = self._accounts.hashes(update.account)
+        with self._lock:
+            entry = self._index.find(
+                update.venue, account, update.venue_id, update.client_id, update.original_client_id
+            )
+            record = entry.record() if entry is not None else None
+        if entry is None or record is None:
+            return
+        for execution in update.executions:
+            self._tell.charged(entry.kind, record, execution)
+
     def cause_context(self) -> Context | None:
         """What an operation without a span above it comes from now: the tick at hand, or a report."""
         if current_tick() is None:
@@ -340,8 +356,8 @@ class Orders:
     def acknowledged(self, call: OrderCall, updates: Sequence[OrderUpdate]) -> Order | None:
         """The call's answer; returns the state of the order that it was about, if it was about one."""
         received_ns = call.points.get(Point.ANSWERED) or self.clock.monotonic_ns()
-        # The answer to a cancel or query carries a client id of that request's own.
-        is_anonymous = call.operation not in CREATING
+        # The answer to a cancel carries a client id of that request's own.
+        is_anonymous = call.operation is OrderOperation.CANCEL
         answers = [_as_answer(sound_update(update), received_ns, is_anonymous) for update in updates]
         news: list[News] = []
         with self._lock:
@@ -470,8 +486,12 @@ class Orders:
             return None
         for answer in answers:
             entry = self._meant(call, answer)
-            if entry is not None:
-                self._applied(entry, answer, news)
+            if entry is None:
+                continue
+            if call.target is None and len(answers) == 1:
+                call.target = entry
+            nameless = answer.received_at(answer.received_ns, answer.source, is_anonymous=True)
+            self._applied(entry, nameless, news)
         return None
 
     def _created(self, entries: Sequence[Entry], answers: Sequence[OrderUpdate], news: list[News]) -> None:
@@ -522,12 +542,19 @@ class Orders:
         return found or call.target
 
     def _meant(self, call: OrderCall, answer: OrderUpdate) -> Entry | None:
-        """The order that an answer to a cancel or query is about: by its venue id, else the call's."""
+        """The order that an answer to a cancel or query is about: by its venue id, else the call's.
+
+        A query by a venue id that is not known here may find an order whose own answer was lost: by its
+        client id, if nothing says that the venue knows that order under another id.
+        """
         found = self._index.find(answer.venue, call.kind.account, answer.venue_id)
-        if found is not None or call.target is None:
+        if found is not None:
             return found
-        known = call.target.record().order.venue_id
-        return call.target if answer.venue_id is None or known in (None, answer.venue_id) else None
+        meant = call.target or self._index.find(answer.venue, call.kind.account, None, answer.client_id)
+        if meant is None:
+            return None
+        known = meant.record().order.venue_id
+        return meant if answer.venue_id is None or known in (None, answer.venue_id) else None
 
     def _paired(
         self, entries: Sequence[Entry], answers: Sequence[OrderUpdate]

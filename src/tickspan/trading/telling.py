@@ -11,9 +11,9 @@ from opentelemetry.context import Context
 from opentelemetry.metrics import Meter
 from opentelemetry.trace import Span, Tracer
 
-from tickspan.config import TradingSettings
+from tickspan.config import Quantities, TradingSettings
 from tickspan.semconv import trading as names
-from tickspan.trading import attributes
+from tickspan.trading import attributes, lifecycle
 from tickspan.trading.audit import Fact, Trail, facts
 from tickspan.trading.events import ERROR, INFO, WARN, Events
 from tickspan.trading.journal import Journal
@@ -23,6 +23,7 @@ from tickspan.trading.measures import Extra, Measures
 from tickspan.trading.model import (
     Attributes,
     AttributeValue,
+    Execution,
     OrderRequest,
     OrderStatus,
     OrderUpdate,
@@ -176,7 +177,7 @@ class Teller:
     def refused_replacement(self, call: OrderCall, order: Order, reject: Reject) -> None:
         """A replacement does not come: the order that was announced is none."""
         self.refused(call.kind, reject)
-        known = attributes.of_order(call.kind, order) | attributes.of_reject(reject)
+        known = attributes.of_order(call.kind, order) | attributes.of_reject(reject, self._settings)
         known[names.ORDER_STATUS] = OrderStatus.REJECTED.value
         self._write(call, names.EVENT_ORDER_REJECT, WARN, known)
 
@@ -245,18 +246,24 @@ class Teller:
         self.measures.add(kind, names.METRIC_ORDER_UNMATCHED_EVENTS, extra=source)
         if kind.is_untold:
             return
-        status = update.status or OrderStatus.UNKNOWN
-        order = Order(
-            status, update.venue_id, (update.client_id,) if update.client_id else (), quantity=update.quantity
-        )
-        execution = update.executions[0] if update.executions else None
-        told = Told(status, update, update.filled_quantity or order.filled, execution)
+        told = lifecycle.lone(update)
+        names_of_it = (update.client_id,) if update.client_id else ()
+        order = Order(told.status, update.venue_id, names_of_it, quantity=update.quantity)
         known = attributes.of_event(kind, order, told, self._settings)
         del known[names.ORDER_OPERATION]  # nobody here asked for anything
         known[names.ORDER_MATCHED] = False
         anchor = self._clock.anchor()
         received_at = anchor.wall(update.received_ns)
-        self.journal.event(status, known, Context(), None, received_at, anchor.wall_ns)
+        self.journal.event(told.status, known, Context(), None, received_at, anchor.wall_ns)
+
+    def charged(self, kind: OrderKind, record: Record, execution: Execution) -> None:
+        """What an execution has cost, which the venue tells apart from it; only where quantities are full."""
+        if kind.is_untold or execution.fee is None or self._settings.quantities is not Quantities.FULL:
+            return
+        known = attributes.of_order(kind, record.order)
+        known[names.EXECUTION_ID] = execution.id
+        known[names.EXECUTION_FEE] = execution.fee
+        self._trail.write(names.EVENT_ORDER_FEE, INFO, known, record.context)
 
     def evicted(self, kind: OrderKind) -> None:
         """An open order had to leave a full registry."""
@@ -310,7 +317,7 @@ class Teller:
         if fact.event == names.EVENT_ORDER_ACK:
             plain[names.ORDER_STATUS] = OrderStatus.NEW.value
         elif outcome.after.reject is not None:
-            plain |= attributes.of_reject(outcome.after.reject)
+            plain |= attributes.of_reject(outcome.after.reject, self._settings)
         if outcome.update is not None:
             plain[names.ORDER_EVENT_SOURCE] = outcome.update.source._value_
         self._trail.write(fact.event, fact.severity, plain, outcome.record.context)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from order_stage import OrderStage, answer, beside_place, eventually, fill, replace_of, report, submit
 
+from tickspan.config import Quantities
 from tickspan.trading import OrderOperation, OrderRequest, OrderStatus, Point, Reject, RejectReason, audit
 
 SEQUENCE = "trading.event.sequence"
@@ -221,3 +222,19 @@ def test_a_forked_child_counts_from_one(stage: OrderStage) -> None:
         last = stage.telemetry.events()[-1]
         os._exit(0 if last.attributes[SEQUENCE] == 1 else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.parametrize(
+    ("quantities", "told"),
+    [(Quantities.OFF, []), (Quantities.BUCKETED, []), (Quantities.FULL, [("c-1", "x-1", "1.05 USD", "new")])],
+)
+def test_what_an_execution_of_a_known_order_has_cost_is_told_with_full_quantities_only(
+    stage: OrderStage, quantities: Quantities, told: list[Any]
+) -> None:
+    orders = stage.orders(quantities=quantities)
+    stage.placed(orders)
+    cost = fill("x-1", fee="1.05 USD")
+    orders.charged(report(None, executions=(cost, fill("x-2"))))
+    orders.charged(report(None, "v-2", executions=(cost,)))
+    kept = ("order.client_id", "execution.id", "execution.fee", "order.status")
+    assert [tuple(fee[name] for name in kept) for fee in attributes(stage, "order.fee")] == told

@@ -391,6 +391,44 @@ def test_a_stream_of_orders_lives_by_its_pings(feeds: Feeds, telemetry: Capture,
     assert event.attributes["trading.feed.max_age"] == 60.0
 
 
+def test_a_stream_of_orders_that_is_torn_is_told_without_pings_and_forgiven_when_it_is_back(
+    feeds: Feeds, telemetry: Capture, clock: FakeClock
+) -> None:
+    feed = feeds.feed("sim", "orders", library="test", is_private=True)
+    feed.connected()
+    feed.received(clock.now_ns)
+    feed.alive(clock.now_ns)
+    pass_s(clock, 100)
+    feed.disconnected(ConnectionError("reset"))
+    pass_s(clock, 4)
+    feed.carried()
+    pass_s(clock, 60)
+    feeds.look()
+    feed.disconnected(ConnectionError("reset"))
+    pass_s(clock, 4)
+    feed.disconnected(ConnectionRefusedError("again"))
+    feeds.look()
+    assert telemetry.events() == []
+    pass_s(clock, 1.5)
+    feeds.look()
+    (event,) = telemetry.events()
+    assert event.body == "sim orders: silent for 5.5 s, disconnected"
+    assert event.attributes["trading.feed.max_age"] == 5.0
+    assert event.attributes["error.type"] == "ConnectionRefusedError"
+
+
+def test_what_a_stream_comes_by_is_open_again_which_is_no_sign_of_life(
+    feeds: Feeds, telemetry: Capture, clock: FakeClock
+) -> None:
+    feed = trades(feeds)
+    flow(feeds, feed, clock, messages=3, gap_s=0.1)
+    feed.disconnected(ConnectionError("reset"))
+    feed.carried()
+    pass_s(clock, 6)
+    feeds.look()
+    assert [event.body for event in telemetry.events()] == ["sim trades: silent for 6.0 s, open"]
+
+
 def test_pings_do_not_hide_that_market_data_is_silent(
     feeds: Feeds, telemetry: Capture, clock: FakeClock
 ) -> None:

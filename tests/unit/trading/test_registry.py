@@ -126,6 +126,54 @@ def test_a_report_before_the_answer_is_matched_at_once_by_the_clients_id(
     assert telemetry.spans()[0].attributes["trading.order.status"] == "filled"
 
 
+def test_an_order_whose_answer_was_lost_is_found_by_a_query_that_names_it(
+    make_orders: MakeOrders, telemetry: Capture
+) -> None:
+    orders = make_orders()
+    lost = orders.begin(submit())
+    lost.mark(Point.SENT)
+    lost.fail("TimeoutError")
+    query = orders.begin(OrderRequest(OrderOperation.QUERY, "sim", "test", venue_id="v-1"))
+    query.acknowledge(
+        [report(OrderStatus.FILLED, client_id="c-1", source=Source.POLL, executions=(Execution("x-1"),))]
+    )
+    orders.observe(report(OrderStatus.FILLED, executions=(Execution("x-1"),)))
+    submitted, asked, event = telemetry.spans()
+    assert [span.name for span in (asked, event)] == ["trading.order.query sim", "trading.order.event filled"]
+    assert event.parent_id == submitted.span_id
+    assert asked.attributes["trading.order.client_id"] == "c-1"
+    assert orders.statistics() == OrderStatistics(open=0, unknown=0, waiting=0, unmatched=0, evicted=0)
+
+
+@pytest.mark.parametrize("operation", [OrderOperation.CANCEL, OrderOperation.QUERY])
+def test_the_client_id_in_an_answer_never_leads_to_an_order_with_another_venue_id(
+    make_orders: MakeOrders, telemetry: Capture, operation: OrderOperation
+) -> None:
+    orders = make_orders()
+    orders.begin(submit()).acknowledge([report(OrderStatus.NEW, source=Source.REST_RESPONSE)])
+    call = orders.begin(OrderRequest(operation, "sim", "test", venue_id="v-2"))
+    call.acknowledge(
+        [report(OrderStatus.CANCELED, "v-2", client_id="c-1", source=Source.REST_RESPONSE)],
+    )
+    assert names(telemetry) == ["order.submit sim", f"order.{operation} sim"]
+    assert orders.statistics().open == 1
+
+
+def test_the_client_id_in_the_answer_to_a_cancel_is_the_cancels_own(
+    make_orders: MakeOrders, telemetry: Capture
+) -> None:
+    orders = make_orders()
+    lost = orders.begin(submit())
+    lost.mark(Point.SENT)
+    lost.fail("TimeoutError")
+    call = orders.begin(OrderRequest(OrderOperation.CANCEL, "sim", "test", venue_id="v-2"))
+    call.acknowledge(
+        [report(OrderStatus.CANCELED, "v-2", client_id="c-1", source=Source.REST_RESPONSE)],
+    )
+    assert names(telemetry) == ["order.submit sim", "order.cancel sim"]
+    assert orders.statistics().unknown == 1
+
+
 def test_a_pushed_report_that_nobody_claims_is_a_root_of_its_own(
     make_orders: MakeOrders, telemetry: Capture
 ) -> None:
@@ -136,6 +184,25 @@ def test_a_pushed_report_that_nobody_claims_is_a_root_of_its_own(
     assert (event.name, event.parent_id) == ("trading.order.event filled", None)
     assert event.attributes["trading.order.matched"] is False
     assert orders.statistics().unmatched == 1
+
+
+@pytest.mark.parametrize(
+    ("known", "status"),
+    [
+        ({"executions": (Execution("x-1", Decimal(1)),)}, "partially_filled"),
+        ({"filled_quantity": Decimal(1)}, "partially_filled"),
+        ({"executions": (Execution("x-1", Decimal(2)),), "quantity": Decimal(2)}, "filled"),
+        ({}, "unknown"),
+    ],
+)
+def test_an_execution_that_nobody_claims_says_how_its_order_stands(
+    make_orders: MakeOrders, telemetry: Capture, known: dict[str, Any], status: str
+) -> None:
+    orders = make_orders()
+    orders.observe(OrderUpdate("sim", Source.USER_STREAM, venue_id="v-1", **known))
+    orders.close()
+    (event,) = telemetry.spans()
+    assert (event.name, event.attributes["trading.order.status"]) == (f"trading.order.event {status}", status)
 
 
 def test_an_unclaimed_report_is_told_after_its_wait_and_not_before(

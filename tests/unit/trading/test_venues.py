@@ -171,6 +171,8 @@ def test_a_request_tells_the_clients_id(venue: str, request_text: str, client_id
         ("binanceusdm", "-2019", "Margin is insufficient.", RejectReason.FUNDS),
         ("alpaca", "40010001", "client_order_id must be unique", RejectReason.DUPLICATE_ID),
         ("alpaca", "40310000", "insufficient buying power", RejectReason.FUNDS),
+        ("alpaca", "42210000", "asset not found for symbol: NOPE", RejectReason.SYMBOL),
+        ("alpaca", "42210000", "invalid limit_price 1.2345. sub-penny increment", RejectReason.PRICE),
         ("bybit", "110072", "OrderLinkedID is duplicate", RejectReason.DUPLICATE_ID),
         ("okx", "51008", "Insufficient balance", RejectReason.FUNDS),
         ("kraken", "EOrder:Insufficient funds", None, RejectReason.FUNDS),

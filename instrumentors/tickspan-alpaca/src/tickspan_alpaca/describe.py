@@ -20,7 +20,7 @@ TRADE_API: Final = "alpaca-trade-api"
 Arguments = Mapping[str, Any]
 Fields = Mapping[str, Any]
 
-_SUBMIT_BARE: Final = (
+SUBMIT_BARE: Final = (
     "symbol",
     "qty",
     "side",
@@ -38,7 +38,7 @@ _SUBMIT_BARE: Final = (
     "notional",
 )
 _USUAL_BARE: Final = {"side": "buy", "type": "market", "time_in_force": "day"}
-_REPLACE_BARE: Final = (
+REPLACE_BARE: Final = (
     "order_id",
     "qty",
     "limit_price",
@@ -76,7 +76,7 @@ def submit_order_for_account(client: Any, args: tuple[Any, ...], kwargs: Argumen
 
 def submit_order_bare(client: Any, args: tuple[Any, ...], kwargs: Arguments) -> OrderRequest:
     """`REST.submit_order(symbol, qty, side, type, ...)`."""
-    return _new(client, {**_USUAL_BARE, **_bound(_SUBMIT_BARE, args, kwargs)})
+    return _new(client, {**_USUAL_BARE, **_bound(SUBMIT_BARE, args, kwargs)})
 
 
 def replace_order(client: Any, args: tuple[Any, ...], kwargs: Arguments) -> OrderRequest:
@@ -94,7 +94,7 @@ def replace_order_for_account(client: Any, args: tuple[Any, ...], kwargs: Argume
 
 def replace_order_bare(client: Any, args: tuple[Any, ...], kwargs: Arguments) -> OrderRequest:
     """`REST.replace_order(order_id, qty, limit_price, ...)`."""
-    given = _bound(_REPLACE_BARE, args, kwargs)
+    given = _bound(REPLACE_BARE, args, kwargs)
     return _changed(client, given.get("order_id"), given)
 
 

@@ -20,6 +20,7 @@ class AlpacaInstrumentor(Instrumentor):
     scope: ClassVar[str] = "tickspan_alpaca"
     version: ClassVar[str] = "0.1.0"
     dependencies: ClassVar[tuple[str, ...]] = (f"{ALPACA_PY} >= 0.30",)
+    tested: ClassVar[tuple[str, ...]] = ("alpaca-py >= 0.30, <= 0.44.0", "alpaca-trade-api == 3.2.0")
     rows: ClassVar[tuple[Row, ...]] = ROWS
 
     def instrumentation_dependencies(self) -> Collection[str]:

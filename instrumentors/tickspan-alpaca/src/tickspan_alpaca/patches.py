@@ -11,10 +11,11 @@ from tickspan.trading import (
     OrderMethod,
     OrderRequest,
     ReadLoopPatch,
+    Stamp,
     orders_of,
 )
 
-from tickspan_alpaca import describe, read, streams, wire
+from tickspan_alpaca import describe, read, stamp, streams, wire
 from tickspan_alpaca.streams import Streams, streams_of
 
 REST: Final = "alpaca.common.rest"
@@ -29,7 +30,14 @@ Describe = Callable[[Any, tuple[Any, ...], Mapping[str, Any]], OrderRequest]
 ReadAnswer = Callable[[Any, Any], Any]
 
 
-def _order_call(module: str, target: str, asked: Describe, answered: ReadAnswer = read.answers) -> Wrap:
+def _order_call(
+    module: str,
+    target: str,
+    asked: Describe,
+    answered: ReadAnswer = read.answers,
+    *,
+    stamps: Stamp | None = None,
+) -> Wrap:
     """A span per order operation, and an entry per order."""
 
     def make(original: Any, bench: Workbench) -> Any:
@@ -38,7 +46,7 @@ def _order_call(module: str, target: str, asked: Describe, answered: ReadAnswer 
         def judge(_client: Any, error: BaseException, call: Any) -> Any:
             return read.verdict(error, call, is_doubtful=requests.is_doubtful(error))
 
-        method = OrderMethod(asked, answered, judge, lambda _client: known.recent)
+        method = OrderMethod(asked, answered, judge, lambda _client: known.recent, stamps)
         return method.around(original, bench, target)
 
     return Wrap(module, target, make)
@@ -87,8 +95,10 @@ def _stream(module: str, base: str, note: streams.Note, *dispatchers: str) -> tu
 ROWS: Final[tuple[Row, ...]] = (
     Wrap(REST, "RESTClient._request", wire.whole_request),
     Wrap(REST, "RESTClient._one_request", wire.one_request),
-    _order_call(TRADING, "TradingClient.submit_order", describe.submit_order),
-    _order_call(TRADING, "TradingClient.replace_order_by_id", describe.replace_order),
+    _order_call(TRADING, "TradingClient.submit_order", describe.submit_order, stamps=stamp.in_model(0)),
+    _order_call(
+        TRADING, "TradingClient.replace_order_by_id", describe.replace_order, stamps=stamp.in_model(1)
+    ),
     _order_call(TRADING, "TradingClient.cancel_order_by_id", describe.cancel_order, read.cancel_answers),
     _order_call(TRADING, "TradingClient.cancel_orders", describe.cancel_orders, read.cancel_answers),
     _order_call(TRADING, "TradingClient.get_order_by_id", describe.order_by_id),
@@ -98,8 +108,18 @@ ROWS: Final[tuple[Row, ...]] = (
         TRADING, "TradingClient.close_all_positions", describe.close_all_positions, read.closing_answers
     ),
     _listed(TRADING, "TradingClient.get_orders"),
-    _order_call(BROKER, "BrokerClient.submit_order_for_account", describe.submit_order_for_account),
-    _order_call(BROKER, "BrokerClient.replace_order_for_account_by_id", describe.replace_order_for_account),
+    _order_call(
+        BROKER,
+        "BrokerClient.submit_order_for_account",
+        describe.submit_order_for_account,
+        stamps=stamp.in_model(1),
+    ),
+    _order_call(
+        BROKER,
+        "BrokerClient.replace_order_for_account_by_id",
+        describe.replace_order_for_account,
+        stamps=stamp.in_model(2),
+    ),
     _order_call(
         BROKER,
         "BrokerClient.cancel_order_for_account_by_id",
@@ -128,8 +148,18 @@ ROWS: Final[tuple[Row, ...]] = (
     Wrap(DATA, "DataStream._unsubscribe", streams.after(Streams.unsubscribed, "_unsubscribe")),
     Wrap(OLD_REST, "REST._request", wire.whole_request),
     Wrap(OLD_REST, "REST._one_request", wire.one_request),
-    _order_call(OLD_REST, "REST.submit_order", describe.submit_order_bare),
-    _order_call(OLD_REST, "REST.replace_order", describe.replace_order_bare),
+    _order_call(
+        OLD_REST,
+        "REST.submit_order",
+        describe.submit_order_bare,
+        stamps=stamp.bare(describe.SUBMIT_BARE.index("client_order_id")),
+    ),
+    _order_call(
+        OLD_REST,
+        "REST.replace_order",
+        describe.replace_order_bare,
+        stamps=stamp.bare(describe.REPLACE_BARE.index("client_order_id")),
+    ),
     _order_call(OLD_REST, "REST.cancel_order", describe.cancel_order, read.cancel_answers),
     _order_call(OLD_REST, "REST.cancel_all_orders", describe.cancel_orders, read.cancel_answers),
     _order_call(OLD_REST, "REST.get_order", describe.order_by_id),

@@ -41,7 +41,7 @@ TYPES: Final = {
 }
 """The venue's order types that others have too; `STOP` of contracts is one with a limit."""
 
-_NEW_IDS: Final = ("newClientOrderId", "clientAlgoId", "newClientStrategyId", "clientOrderId")
+NEW_IDS: Final = ("newClientOrderId", "clientAlgoId", "newClientStrategyId", "clientOrderId")
 _OLD_IDS: Final = ("origClientOrderId", "clientAlgoId", "newClientStrategyId", "clientOrderId")
 _VENUE_IDS: Final = ("orderId", "algoId", "strategyId")
 _LEG_COUNTS: Final = {"oco": 2, "oto": 2, "otoco": 3}
@@ -110,12 +110,12 @@ class _Asked:
 
 def _single(asked: _Asked, given: Message) -> OrderRequest:
     if asked.operation is OrderOperation.SUBMIT:
-        return _request(asked, given, client_id=first(given, _NEW_IDS), **_terms(given))
+        return _request(asked, given, client_id=first(given, NEW_IDS), **_terms(given))
     if asked.operation is OrderOperation.REPLACE:
         return _request(
             asked,
             given,
-            client_id=first(given, _NEW_IDS),
+            client_id=first(given, NEW_IDS),
             venue_id=first(given, ("cancelOrderId", *_VENUE_IDS)),
             original_client_id=first(given, ("cancelOrigClientOrderId", "origClientOrderId")),
             **_terms(given),

@@ -15,4 +15,5 @@ class BinanceInstrumentor(Instrumentor):
     scope: ClassVar[str] = "tickspan_binance"
     version: ClassVar[str] = "0.1.0"
     dependencies: ClassVar[tuple[str, ...]] = ("python-binance >= 1.0.36, < 2",)
+    tested: ClassVar[tuple[str, ...]] = ("python-binance >= 1.0.36, <= 1.0.37",)
     rows: ClassVar[tuple[Row, ...]] = ROWS

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from tickspan.instrumentation import Row, Workbench, Wrap
-from tickspan.trading import OrderMethod, OrderUpdate, ReadLoopPatch, Source, open_call
+from tickspan.trading import OrderMethod, OrderUpdate, ReadLoopPatch, Source, Stamp, open_call
 
-from tickspan_binance import describe, read, refusals, streaming, wire
+from tickspan_binance import describe, read, refusals, stamp, streaming, wire
 from tickspan_binance.feeds import lines_of
 from tickspan_binance.routes import BINANCE
 
@@ -25,7 +25,7 @@ BOOK: Final = "binance.ws.depthcache"
 Make = Callable[[Any, Workbench], Any]
 
 
-def _orders(describes: Any, source: Source, talking: Make, name: str) -> Make:
+def _orders(describes: Any, source: Source, talking: Make, stamps: Stamp, name: str) -> Make:
     """An order call around what is told of any request."""
 
     def reads(client: Any, result: Any) -> Sequence[OrderUpdate]:
@@ -34,16 +34,20 @@ def _orders(describes: Any, source: Source, talking: Make, name: str) -> Make:
         return read.answers(describe.place_of(client, venue), result, source)
 
     def make(original: Any, bench: Workbench) -> Any:
-        method = OrderMethod(describes, reads, refusals.verdict, lines_of(bench).recent)
+        method = OrderMethod(describes, reads, refusals.verdict, lines_of(bench).recent, stamps)
         return method.around(talking(original, bench), bench, name)
 
     return make
 
 
-_REST: Final = _orders(describe.rest_order, Source.REST_RESPONSE, wire.talking, "_request")
-_WS: Final = _orders(describe.ws_order, Source.WS_API, wire.talking_by_socket, "_ws_api_request")
+_REST: Final = _orders(describe.rest_order, Source.REST_RESPONSE, wire.talking, stamp.rest, "_request")
+_WS: Final = _orders(describe.ws_order, Source.WS_API, wire.talking_by_socket, stamp.ws, "_ws_api_request")
 _WS_CONTRACTS: Final = _orders(
-    describe.ws_contract_order, Source.WS_API, wire.talking_by_contract_socket, "_ws_futures_api_request"
+    describe.ws_contract_order,
+    Source.WS_API,
+    wire.talking_by_contract_socket,
+    stamp.ws_contract,
+    "_ws_futures_api_request",
 )
 
 ROWS: Final[tuple[Row, ...]] = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -28,6 +29,8 @@ TIMES_IN_FORCE: Final = {
     "PO": "post_only",
     "GTX": "post_only",
 }
+_FLEETING: Final = re.compile(r"(?:(?<=[^/]/)|(?<==))(?:\d{9,}|(?=[^/?&=]*\d)[^/?&=]{20,})(?=[/?&=]|$)")
+"""In an address: a listen key, a token, a moment."""
 _TYPES: Final = frozenset({"market", "limit", "stop", "stop_limit", "trailing_stop"})
 
 
@@ -112,7 +115,7 @@ def _new(
         operation,
         _text(given.get("symbol")),
         venue_id=venue_id,
-        client_id=_client_id(exchange, params),
+        client_id=client_id_in(exchange, params),
         side=_lower(given.get("side")),
         type=word if word in _TYPES else None,
         type_raw=raw_type if word not in _TYPES else None,
@@ -121,13 +124,13 @@ def _new(
         price=decimal_of(given.get("price")),
         stop_price=decimal_of(params.get("triggerPrice", params.get("stopPrice"))),
         emulated=emulated,
-        is_named_later=_client_id(exchange, params) is None,
+        is_named_later=client_id_in(exchange, params) is None,
     )
 
 
 def _existing(exchange: Any, operation: OrderOperation, given: Arguments) -> OrderRequest:
     params = _params(given)
-    original = _text(params.get("origClientOrderId")) or _client_id(exchange, params)
+    original = _text(params.get("origClientOrderId")) or client_id_in(exchange, params)
     return _request(
         exchange,
         operation,
@@ -160,6 +163,11 @@ def exchange_of(client: Any) -> Any:
     return getattr(client.on_message_callback, "__self__", None)
 
 
+def address_of(client: Any) -> str:
+    """Where a WebSocket client leads to, without what each connection has anew: keys, tokens, times."""
+    return _FLEETING.sub("*", str(client.url))
+
+
 def environment_of(exchange: Any) -> str | None:
     """What the exchange's own switches say; None if they say nothing."""
     if getattr(exchange, "isSandboxModeEnabled", False):
@@ -184,7 +192,8 @@ def _class_of(exchange: Any, symbol: str | None) -> str | None:
     return _text(market.get("type")) if isinstance(market, Mapping) else None
 
 
-def _client_id(exchange: Any, params: Arguments) -> str | None:
+def client_id_in(exchange: Any, params: Arguments) -> str | None:
+    """The client's name for the order, among the parameters of a call."""
     fields = ("clientOrderId", *profile_of(venue_of(exchange)).client_id_fields)
     return next((text for field in fields if (text := _text(params.get(field))) is not None), None)
 

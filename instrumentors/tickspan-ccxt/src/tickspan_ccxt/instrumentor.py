@@ -15,4 +15,5 @@ class CcxtInstrumentor(Instrumentor):
     scope: ClassVar[str] = "tickspan_ccxt"
     version: ClassVar[str] = "0.1.0"
     dependencies: ClassVar[tuple[str, ...]] = ("ccxt >= 4.4, < 5",)
+    tested: ClassVar[tuple[str, ...]] = ("ccxt == 4.5.90",)
     rows: ClassVar[tuple[Row, ...]] = ROWS

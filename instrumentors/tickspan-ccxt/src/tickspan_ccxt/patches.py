@@ -14,13 +14,14 @@ from tickspan.trading import (
     OrderRequest,
     PerClass,
     ReadLoopPatch,
+    Stamp,
     detaching,
     open_call,
     reporting,
 )
 from tickspan.trading.patches import ReadReport
 
-from tickspan_ccxt import describe, read, streams, wire
+from tickspan_ccxt import describe, read, stamp, streams, wire
 from tickspan_ccxt.deliveries import deliveries_of, expected
 
 BASE: Final = "ccxt.base.exchange"
@@ -47,6 +48,12 @@ ORDER_CALLS: Final[Mapping[str, Describe]] = {
     "fetch_order_ws": describe.fetch_order,
     "close_position": describe.close_position,
 }
+STAMPS: Final[Mapping[str, Stamp]] = {
+    "create_order": stamp.create_order,
+    "create_order_ws": stamp.create_order,
+    "create_orders": stamp.create_orders,
+    "create_orders_ws": stamp.create_orders,
+}
 POLLS: Final = (
     "fetch_bids_asks",
     "fetch_ohlcv",
@@ -72,7 +79,8 @@ def _order_call(name: str, asked: Describe) -> Make:
         is_composite = name in _EDITS and owner.__module__.endswith(".base.exchange")
         describes = describe.edit_order_in_two if is_composite else asked
         answers = read.ws_answers if name.endswith("_ws") else read.answers
-        method = OrderMethod(describes, answers, read.verdict, deliveries_of(bench).recent)
+        recent = deliveries_of(bench).recent
+        method = OrderMethod(describes, answers, read.verdict, recent, STAMPS.get(name))
         return method.around(original, bench, name)
 
     return make
@@ -199,6 +207,7 @@ METHODS: Final[Mapping[str, Make]] = {
     "watch_multiple": _expecting,
     "load_time_difference": wire.timing,
     "clean_cache": _forgetting,
+    "close": streams.leaving,
     "delay": lambda original, _owner, bench: detaching(original, bench),
 }
 """What is wrapped on exchange classes: sync, async and pro hang from one base."""

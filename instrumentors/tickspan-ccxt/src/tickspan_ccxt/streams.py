@@ -1,18 +1,19 @@
-"""The streams of ccxt.pro's connections, one per connection, channel and instrument: heard, silent, torn."""
+"""The streams of ccxt.pro's exchange objects, by address, channel and instrument: heard, silent, torn."""
 
 from __future__ import annotations
 
 import functools
+import inspect
 import weakref
 from collections.abc import Mapping
 from typing import Any, Final
 
 from tickspan.instrumentation import Workbench, is_suppressed
-from tickspan.trading import Feed, Feeds, Message, RecentTicks, TickRef, feeds_of, orders_of
+from tickspan.trading import ConnectAttempt, Feed, Feeds, Message, RecentTicks, TickRef, feeds_of, orders_of
 from tickspan.trading.messages import current_slot, message_slot
 from tickspan.trading.patches import tell_reports
 
-from tickspan_ccxt.describe import LIBRARY, environment_of, exchange_of, venue_of
+from tickspan_ccxt.describe import LIBRARY, address_of, environment_of, exchange_of, venue_of
 from tickspan_ccxt.lines import Form, Line
 from tickspan_ccxt.sequences import numbers_in
 
@@ -37,18 +38,35 @@ _TOPICS: Final[Mapping[str, str]] = {
 Key = tuple[str, str | None]
 
 
-class Connection:
-    """What is known of one connection of ccxt.pro."""
+class Site:
+    """One address that an exchange object streams from, whichever connection leads there now.
 
-    __slots__ = ("feed", "feeds", "forms", "is_silent")
+    ccxt drops a connection that is torn, and makes another one for whoever watches again.
+    """
+
+    __slots__ = ("client", "feeds")
 
     def __init__(self) -> None:
         self.feeds: dict[Key, Feed] = {}
         """By channel and instrument."""
+        self.client: weakref.ref[Any] | None = None
+        """The newest connection: what becomes of those before it says nothing."""
+
+
+class Connection:
+    """What is known of one connection of ccxt.pro."""
+
+    __slots__ = ("feed", "forms", "is_over", "is_silent", "site")
+
+    def __init__(self) -> None:
+        self.site: Site | None = None
+        """Where it leads to."""
         self.feed: Feed | None = None
         """The one that stands for the connection itself."""
         self.forms: dict[Any, Form] = {}
         """By the names under which ccxt hands results to whoever waits."""
+        self.is_over = False
+        """It was torn or closed; what comes of it later is no news."""
         self.is_silent = False
         """Whoever connected has asked for silence."""
 
@@ -102,24 +120,37 @@ def streams_of(bench: Workbench) -> Streams:
 
 
 class Streams:
-    """The feeds of all connections. Each connection keeps its own."""
+    """The feeds of all exchange objects, which are held weakly. A feed ends with its exchange object."""
 
     def __init__(self, feeds: Feeds) -> None:
         self._feeds = feeds
+        self._sites: weakref.WeakKeyDictionary[Any, dict[str, Site]] = weakref.WeakKeyDictionary()
+
+    def site(self, client: Any) -> Site:
+        """Where the connection `client` leads to; the newest connection stands for it."""
+        connection = connection_of(client)
+        site = connection.site
+        if site is None:
+            exchange = exchange_of(client)
+            sites = {} if exchange is None else self._sites.setdefault(exchange, {})
+            site = connection.site = sites.setdefault(address_of(client), Site())
+            site.client = weakref.ref(client)
+        return site
 
     def of(self, client: Any, channel: str, instrument: str | None) -> Feed:
-        """The stream of `channel` and `instrument` on the connection `client`."""
-        known = connection_of(client).feeds
+        """The stream of `channel` and `instrument` at the address of the connection `client`."""
+        known = self.site(client).feeds
         feed = known.get((channel, instrument))
         if feed is None:
             exchange = exchange_of(client)
+            owner = exchange if exchange is not None else client
             feed = known[channel, instrument] = self._feeds.feed(
                 venue_of(exchange) if exchange is not None else "unknown",
                 channel,
                 library=LIBRARY,
                 environment=environment_of(exchange) if exchange is not None else None,
-                key=(id(client), instrument),
-                owner=client,
+                key=(id(owner), address_of(client), instrument),
+                owner=owner,
                 is_private=channel in ORDER_CHANNELS or channel == CONNECTION,
             )
         return feed
@@ -132,8 +163,48 @@ class Streams:
         return known.feed
 
     def all_of(self, client: Any) -> tuple[Feed, ...]:
-        """Every stream of the connection, and the connection itself."""
-        return tuple(connection_of(client).feeds.values())
+        """Every stream of the connection's address, and the connection itself."""
+        return tuple(self.site(client).feeds.values())
+
+    def begun(self, client: Any) -> ConnectAttempt:
+        """The connection is about to be opened."""
+        return self.connection(client).connecting()
+
+    def opened(self, client: Any, attempt: ConnectAttempt) -> None:
+        """The connection is open, and may carry what the one before it has carried."""
+        connection_of(client).is_over = False
+        for feed in self.all_of(client):
+            if feed.is_connected is False:
+                feed.carried()
+        attempt.succeeded()
+
+    def torn(self, client: Any, error: BaseException | None) -> None:
+        """The connection is gone: its streams stay watched, for their data grow old."""
+        if self._is_news_that_it_is_over(client):
+            for feed in self.all_of(client):
+                feed.disconnected(error)
+
+    def ended(self, client: Any) -> None:
+        """The program has closed the connection."""
+        self._is_news_that_it_is_over(client)
+        if self._leads(client):
+            for feed in self.all_of(client):
+                feed.closed()
+
+    def left(self, exchange: Any) -> None:
+        """The program has closed the exchange object, and with it what was torn before."""
+        for site in tuple(self._sites.get(exchange, {}).values()):
+            for feed in tuple(site.feeds.values()):
+                feed.closed()
+
+    def _is_news_that_it_is_over(self, client: Any) -> bool:
+        connection = connection_of(client)
+        was_over, connection.is_over = connection.is_over, True
+        return not was_over and self._leads(client)
+
+    def _leads(self, client: Any) -> bool:
+        leading = self.site(client).client
+        return leading is not None and leading() is client
 
     def framed(self, client: Any, raw: Any, received_ns: int) -> Frame:
         """What has come out of the socket of a connection, counted."""
@@ -174,9 +245,8 @@ class Streams:
             return
         channel = _TOPICS.get(str(subscription.get("topic")))
         symbols: frozenset[str | None] = frozenset(subscription.get("symbols") or ())
-        clients: Mapping[str, Any] = getattr(exchange, "clients", None) or {}
-        for client in tuple(clients.values()):
-            for (known_channel, instrument), feed in connection_of(client).feeds.items():
+        for site in tuple(self._sites.get(exchange, {}).values()):
+            for (known_channel, instrument), feed in tuple(site.feeds.items()):
                 if known_channel == channel and (not symbols or instrument in symbols):
                     feed.closed()
 
@@ -213,11 +283,16 @@ def hearing(original: Any, bench: Workbench) -> Any:
 
 def dialling(original: Any, bench: Workbench) -> Any:
     """`Client.connect`, in the caller's context: whether the caller wishes silence is known here only."""
+    streams, guard = streams_of(bench), bench.guard("Client.connect")
+
+    def note(client: Any) -> None:
+        connection_of(client).is_silent = is_suppressed()
+        streams.site(client)
 
     @functools.wraps(original)
     def connect(client: Any, *args: Any, **kwargs: Any) -> Any:
         if bench.is_active:
-            connection_of(client).is_silent = is_suppressed()
+            guard.own(note, client, default=None)
         return original(client, *args, **kwargs)
 
     return connect
@@ -231,7 +306,7 @@ def opening(original: Any, bench: Workbench) -> Any:
     async def open_client(client: Any, *args: Any, **kwargs: Any) -> Any:
         if not bench.is_active or connection_of(client).is_silent:
             return await original(client, *args, **kwargs)
-        attempt = guard.own(lambda: streams.connection(client).connecting(), default=None)
+        attempt = guard.own(streams.begun, client, default=None)
         try:
             result = await original(client, *args, **kwargs)
         except BaseException as error:
@@ -239,7 +314,7 @@ def opening(original: Any, bench: Workbench) -> Any:
                 guard.own(attempt.failed, error, default=None)
             raise
         if attempt is not None and client.isConnected:
-            guard.own(attempt.succeeded, default=None)
+            guard.own(streams.opened, client, attempt, default=None)
         elif attempt is not None:
             guard.own(attempt.failed, client.error or ConnectionError(), default=None)
         return result
@@ -258,21 +333,51 @@ def ending(original: Any, bench: Workbench) -> Any:
 
 
 def closing(original: Any, bench: Workbench) -> Any:
-    """`Client.close(code=1000)`: by the program, unless the code says that it is the end of a torn one."""
+    """`Client.close(code=1000)`: by the program, unless code or error say that the connection was torn."""
     guard, streams = bench.guard("Client.close"), streams_of(bench)
 
     def note(client: Any, code: int) -> None:
-        if code == _ON_PURPOSE:
-            for feed in streams.all_of(client):
-                feed.closed()
+        if code == _ON_PURPOSE and client.error is None:
+            streams.ended(client)
+        else:
+            streams.torn(client, client.error)
 
     @functools.wraps(original)
     async def close(client: Any, code: int = _ON_PURPOSE) -> Any:
-        if bench.is_active:
+        if not bench.is_active:
+            return await original(client, code)
+        guard.own(note, client, code, default=None)
+        try:
+            return await original(client, code)
+        finally:
+            # Meanwhile ccxt has read what was left in the socket's buffer: no sign of life.
             guard.own(note, client, code, default=None)
-        return await original(client, code)
 
     return close
+
+
+def leaving(original: Any, _owner: type, bench: Workbench) -> Any:
+    """`Exchange.close()`, plainly or as a coroutine: also of connections that ccxt has dropped."""
+    guard, streams = bench.guard("close"), streams_of(bench)
+
+    def note(exchange: Any) -> None:
+        if bench.is_active:
+            guard.own(streams.left, exchange, default=None)
+
+    @functools.wraps(original)
+    def close(exchange: Any, *args: Any, **kwargs: Any) -> Any:
+        note(exchange)
+        return original(exchange, *args, **kwargs)
+
+    @functools.wraps(original)
+    async def close_async(exchange: Any, *args: Any, **kwargs: Any) -> Any:
+        note(exchange)
+        try:
+            return await original(exchange, *args, **kwargs)
+        finally:
+            note(exchange)  # what was left in sockets' buffers is no sign of life
+
+    return close_async if inspect.iscoroutinefunction(original) else close
 
 
 def numbering(original: Any, _owner: type, bench: Workbench) -> Any:
@@ -292,9 +397,7 @@ def _telling(original: Any, bench: Workbench, name: str) -> Any:
     streams, guard = streams_of(bench), bench.guard(name)
 
     def note(client: Any, told: Any) -> None:
-        error = told if isinstance(told, BaseException) else None
-        for feed in streams.all_of(client):
-            feed.disconnected(error)
+        streams.torn(client, told if isinstance(told, BaseException) else None)
 
     @functools.wraps(original)
     def call(client: Any, told: Any) -> Any:

@@ -15,4 +15,5 @@ class FixInstrumentor(Instrumentor):
     scope: ClassVar[str] = "tickspan_fix"
     version: ClassVar[str] = "0.1.0"
     dependencies: ClassVar[tuple[str, ...]] = ()
+    tested: ClassVar[tuple[str, ...]] = ("quickfix-tls == 1.16.0.1rc1", "simplefix == 1.0.17")
     rows: ClassVar[tuple[Row, ...]] = ROWS

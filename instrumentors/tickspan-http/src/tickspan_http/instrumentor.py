@@ -15,4 +15,5 @@ class HttpInstrumentor(Instrumentor):
     scope: ClassVar[str] = "tickspan_http"
     version: ClassVar[str] = "0.1.0"
     dependencies: ClassVar[tuple[str, ...]] = ()
+    tested: ClassVar[tuple[str, ...]] = ("requests == 2.34.2", "httpx == 0.28.1", "aiohttp == 3.14.5")
     rows: ClassVar[tuple[Row, ...]] = ROWS

@@ -15,4 +15,5 @@ class IbInstrumentor(Instrumentor):
     scope: ClassVar[str] = "tickspan_ib"
     version: ClassVar[str] = "0.1.0"
     dependencies: ClassVar[tuple[str, ...]] = ()
+    tested: ClassVar[tuple[str, ...]] = ("ib_async == 2.0.1", "ib_insync == 0.9.86")
     rows: ClassVar[tuple[Row, ...]] = ROWS

@@ -162,6 +162,23 @@ def execution(receipt: Receipt, contract: Any, fill: Any, quantity: Decimal | No
     )
 
 
+def fee(receipt: Receipt, fill: Any, report: Any) -> OrderUpdate | None:
+    """`Wrapper.commissionReport`: what the execution `fill` has cost; None if that was nothing."""
+    cost = number(report.commission)
+    if cost is None:
+        return None
+    told = Execution(fill.execId, fee=f"{cost:f} {report.currency}".rstrip())
+    return OrderUpdate(
+        VENUE,
+        receipt.source,
+        received_ns=receipt.received_ns,
+        **_place(receipt),
+        client_id=order_name(fill.clientId, fill.orderId),
+        venue_id=str(fill.permId) if fill.permId else None,
+        executions=(told,),
+    )
+
+
 def own_id(receipt: Receipt, client_id: int, order_id: int) -> int:
     """The number of this client's own order; 0 for others."""
     return order_id if client_id == receipt.place.client_id and order_id > 0 else 0

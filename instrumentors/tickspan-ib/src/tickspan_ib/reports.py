@@ -55,12 +55,22 @@ def execution(session: Session, wrapper: Any, args: tuple[Any, ...]) -> Keys:
     """`Wrapper.execDetails`; with a request's number it was asked for, after the orders of that time."""
     request_id, contract, fill = args
     own_id = fill.orderId if fill.clientId == wrapper.clientId else 0
-    if request_id < 0:
-        return session.executed(own_id, read.execution(session.receipt(wrapper), contract, fill))
+    is_pushed = request_id < 0
+    receipt = session.receipt(wrapper, Source.USER_STREAM if is_pushed else Source.POLL)
     trade = wrapper.permId2Trade.get(fill.permId)
-    quantity = number(trade.order.totalQuantity) if trade is not None else None
-    receipt = session.receipt(wrapper, Source.POLL)
+    is_under_change = is_pushed and own_id  # the library has written a change's quantity there already
+    quantity = number(trade.order.totalQuantity) if trade is not None and not is_under_change else None
     return session.executed(own_id, read.execution(receipt, contract, fill, quantity))
+
+
+def commission(session: Session, wrapper: Any, args: tuple[Any, ...]) -> Keys:
+    """`Wrapper.commissionReport`, which follows each execution, and each one that was asked for."""
+    (report,) = args
+    fill = wrapper.fills.get(report.execId)
+    if fill is not None:
+        own_id = fill.execution.orderId if fill.execution.clientId == wrapper.clientId else 0
+        session.charged(own_id, read.fee(session.receipt(wrapper), fill.execution, report))
+    return ()
 
 
 def error(session: Session, wrapper: Any, args: tuple[Any, ...]) -> Keys:
@@ -75,6 +85,7 @@ REPORTS: Final[Mapping[str, Read]] = {
     "openOrder": open_order,
     "completedOrder": completed_order,
     "execDetails": execution,
+    "commissionReport": commission,
     "error": error,
 }
 """Methods of the wrapper, and what they tell."""

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextvars import Context
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from opentelemetry.trace import Status, StatusCode
 from tickspan.instrumentation import Guard, Workbench
@@ -48,8 +48,10 @@ from tickspan_ib.read import Receipt, Report
 from tickspan_ib.streams import Streams
 from tickspan_ib.venue import REJECTION, VENUE, Meaning, meaning_of
 
+Name = TypeVar("Name", int, str)
+
 ACK_DEADLINE_S: Final = 5.0
-_MOST_NUMBERS: Final = 1_000
+_MOST_KEPT: Final = 1_000
 _CONNECTION_LOST: Final = "ConnectionError"
 _TIMED_OUT: Final = "timeout"
 _CANCELED: Final = f"{VENUE}:202"
@@ -72,23 +74,23 @@ class Waiting:
     deadline: asyncio.TimerHandle | None = None
 
 
-class Numbers:
-    """The newest thousand numbers of orders."""
+class Newest(Generic[Name]):
+    """The newest thousand numbers of orders, or ids of executions."""
 
     def __init__(self) -> None:
-        self._newest: dict[int, None] = {}
+        self._newest: dict[Name, None] = {}
 
-    def __contains__(self, number: int) -> bool:
-        return number in self._newest
+    def __contains__(self, name: Name) -> bool:
+        return name in self._newest
 
-    def discard(self, number: int) -> None:
-        """Forget `number`."""
-        self._newest.pop(number, None)
+    def discard(self, name: Name) -> None:
+        """Forget `name`."""
+        self._newest.pop(name, None)
 
-    def add(self, number: int) -> None:
-        """Remember `number`; the oldest one leaves for it."""
-        self._newest[number] = None
-        if len(self._newest) > _MOST_NUMBERS:
+    def add(self, name: Name) -> None:
+        """Remember `name`; the oldest one leaves for it."""
+        self._newest[name] = None
+        if len(self._newest) > _MOST_KEPT:
             del self._newest[next(iter(self._newest))]
 
 
@@ -103,13 +105,15 @@ class Session:
         self.recent = RecentTicks()
         self.made = 0
         """Messages about new and changed orders so far."""
-        self.untold = Numbers()
+        self.untold = Newest[int]()
         """Orders that were placed while nothing was to be recorded, or that the program tells of itself."""
         self._orders = orders
         self._guard = guard
         self._deadline_s = deadline_s
+        self._charged = Newest[str]()
+        """Executions whose cost is told: after each reconnection TWS tells them again."""
         self._waiting: dict[int, deque[Waiting]] = {}
-        self._refused = Numbers()
+        self._refused = Newest[int]()
         """TWS calls an order canceled, or inactive, after it has refused it."""
 
     def receipt(self, wrapper: Any, source: Source = Source.USER_STREAM) -> Receipt:
@@ -190,6 +194,13 @@ class Session:
     def executed(self, order_id: int, update: OrderUpdate) -> tuple[OrderKey, ...]:
         """TWS tells of an execution."""
         return () if order_id in self.untold else self._orders.observe(update)
+
+    def charged(self, order_id: int, update: OrderUpdate | None) -> None:
+        """TWS tells what an execution has cost."""
+        if update is None or order_id in self.untold or update.executions[0].id in self._charged:
+            return
+        self._charged.add(update.executions[0].id)
+        self._orders.charged(update)
 
     def told(self, update: OrderUpdate) -> None:
         """TWS answers a question about orders that are over."""

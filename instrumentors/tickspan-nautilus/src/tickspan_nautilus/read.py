@@ -78,7 +78,6 @@ _CHANNELS: Final = {
 _LEG: Final = "-LEG-"
 """In ids that the library gives to the parts of a spread's fill, which no order has."""
 
-_NUMBER: Final = re.compile(r"\d(?:[\d_,.:]*\d)?")
 _RISK_CODE: Final = re.compile(r"\b[A-Z]+(?:_[A-Z]+)+\b")
 _VENUE_CODE: Final = re.compile(r"""['"]?\bcode['"]?\s*[:=]\s*['"]?(-?\d{1,10})\b""")
 _MAX_REASON: Final = 4 * 1024
@@ -150,13 +149,10 @@ def report_of(report: Any, place: Place, received_ns: int) -> OrderUpdate | None
 
 
 def reject_of(event: Any, venue: str, *, is_sent: bool = True) -> Reject:
-    """A refusal: by the library's risk checks, or by the venue if the command has been sent.
-
-    Of the reason's text no number stays: prices, sizes and balances stand in it.
-    """
+    """A refusal: by the library's risk checks, or by the venue if the command has been sent."""
     name = type(event).__name__
     text = str(event.reason)[:_MAX_REASON]
-    message = _NUMBER.sub("?", text)[:_MAX_MESSAGE]
+    message = text[:_MAX_MESSAGE]
     if name == "OrderDenied" or not is_sent:
         found = _RISK_CODE.search(text)
         code = found.group() if found is not None else None

@@ -58,7 +58,9 @@ class SqliteOrders:
             WHERE venue = ? AND id = ? AND is_venue_id = ? ORDER BY number DESC
         """
         address = f"{self.path.resolve().as_uri()}?mode=ro"
-        with closing(sqlite3.connect(address, uri=True, timeout=_BUSY_TIMEOUT_S)) as reader:
+        with closing(
+            sqlite3.connect(address, uri=True, timeout=_BUSY_TIMEOUT_S, factory=sqlite3.Connection)
+        ) as reader:
             rows = reader.execute(query, (key.venue, key.id, int(key.is_venue_id))).fetchall()
         orders = (records.from_json(body) for (body,) in rows)
         return next((order for order in orders if records.is_of_account(order, key.account)), None)
@@ -95,7 +97,7 @@ class SqliteOrders:
         if self._writer is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(self.path, os.O_CREAT | os.O_WRONLY, 0o600))
-            writer = sqlite3.connect(self.path, timeout=_BUSY_TIMEOUT_S)
+            writer = sqlite3.connect(self.path, timeout=_BUSY_TIMEOUT_S, factory=sqlite3.Connection)
             writer.execute("PRAGMA journal_mode = WAL")
             writer.execute("PRAGMA synchronous = NORMAL")
             writer.executescript(_SCHEMA)

@@ -55,6 +55,8 @@ ALPACA: Final = VenueProfile(
         ("insufficient qty", RejectReason.QUANTITY),
         ("cost basis must be", RejectReason.QUANTITY),
         ("Invalid symbol", RejectReason.SYMBOL),
+        ("asset not found", RejectReason.SYMBOL),
+        ("sub-penny", RejectReason.PRICE),
         ("orders are rejected by user request", RejectReason.RISK),
     ),
 )
