@@ -75,7 +75,7 @@ def test_every_command_prints_what_stands_behind_it(text: str, capsys: pytest.Ca
     sessions = re.findall(r"```console\n(.*?)```", text, re.DOTALL)
     shown = [part for session in sessions for part in re.split(r"^\$ ", session, flags=re.MULTILINE)[1:]]
     printed = [_printed(part.partition("\n")[0], capsys.readouterr) for part in shown]
-    assert len(shown) == 3
+    assert len(shown) == 4
     assert printed == shown
 
 

@@ -99,7 +99,7 @@ def _sum(told: Told) -> str:
     if count and analysis.size_bytes:
         parts.append(_size(analysis.size_bytes))
     if analysis.relative_cost is not None:
-        parts.append(f"{analysis.relative_cost:.0%} of the cost is left (geometric mean)")
+        parts.append(f"{analysis.relative_cost:.1%} of the cost is left (geometric mean)")
         parts.append(f"{analysis.explains} EXPLAINs")
     parts.append(f"{analysis.read} read, {len(told.unread) + analysis.not_understood} not understood")
     return ", ".join(parts)
