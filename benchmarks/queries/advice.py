@@ -28,9 +28,10 @@ import psycopg
 if not __package__:
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from benchmarks.pipeline.race import Progress
 from benchmarks.pipeline.sections import Section, Table, Target
 from benchmarks.queries import peers, tpch
-from benchmarks.queries.place import QUICK, Place, Progress
+from benchmarks.queries.place import QUICK, Place
 from scripts import backends, servers
 from tickspan.analysis.indexes import IndexSpec, WorkloadQuery
 from tickspan.analysis.indexes.advice import advise, tasks_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,6 @@ from benchmarks.sidebyside.lines import Launch
 from tickspan.testing.otlp import OtlpServer
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)

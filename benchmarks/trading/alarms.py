@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from benchmarks.pipeline.race import Progress
 from benchmarks.pipeline.sections import Section, Table, Target
 from benchmarks.sidebyside.costs import Spread
 from benchmarks.trading.alarming import GRACE_S, STALE_S, Trouble
-from benchmarks.trading.place import Place, Progress
+from benchmarks.trading.place import Place
 from tickspan.semconv import trading as names
 from tickspan.testing.decoding import ReceivedLog
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Final
 
+from benchmarks.pipeline.race import Progress
 from benchmarks.pipeline.sections import Section, Table, Target, multiple
 from benchmarks.sidebyside.costs import Spread
-from benchmarks.trading.place import Place, Progress
+from benchmarks.trading.place import Place
 
 _EVERY: Final = 20
 _BARE: Final = "bare"

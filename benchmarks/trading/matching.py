@@ -10,10 +10,11 @@ from queue import SimpleQueue
 from typing import Any, Final
 
 from benchmarks.pipeline.figures import percent
+from benchmarks.pipeline.race import Progress
 from benchmarks.pipeline.sections import Section, Table, Target
 from benchmarks.sidebyside.lines import ChildError
 from benchmarks.trading.nursery import Nursery
-from benchmarks.trading.place import Place, Progress, crew
+from benchmarks.trading.place import Place, crew
 from benchmarks.trading.scheduling import FAMILIES, Verdict
 
 _WORKERS: Final = 3

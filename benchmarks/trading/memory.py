@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from benchmarks.pipeline.race import Progress
 from benchmarks.pipeline.sections import Section, Table, Target
-from benchmarks.trading.place import PURE, Place, Progress
+from benchmarks.trading.place import PURE, Place
 
 _FORMS: Final[Mapping[str, Mapping[str, str]]] = {"tickspan": {}, "tickspan-pure": PURE}
 _STATES: Final = {

@@ -8,12 +8,13 @@ from statistics import median
 from typing import Any, Final
 
 from benchmarks.pipeline.figures import percentile, ratios, spread_of
+from benchmarks.pipeline.race import Progress
 from benchmarks.pipeline.sections import Section, Table, Target
 from benchmarks.sidebyside.costs import Spread
 from benchmarks.trading import stock
 from benchmarks.trading.frames import client_id_of, execution_id_of
 from benchmarks.trading.ordering import BATCH, SPANS_PER_ORDER, calm_agents_ns
-from benchmarks.trading.place import PURE, Place, Progress, in_turns
+from benchmarks.trading.place import PURE, Place, in_turns
 from tickspan.semconv import trading as names
 from tickspan.testing.decoding import ReceivedLog, ReceivedSpan
 from tickspan.testing.otlp import OtlpServer

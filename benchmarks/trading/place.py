@@ -21,7 +21,6 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 PURE: Final = {"TICKSPAN_PURE": "1"}
 ARRIVAL_S: Final = 15.0
 _LAUNCH: Final = Launch(sys.executable, (ROOT,), {"PYTHONHASHSEED": "0"})
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)

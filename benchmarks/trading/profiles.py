@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from benchmarks.pipeline.race import Progress
 from benchmarks.pipeline.sections import Section, Table
-from benchmarks.trading.place import Place, Progress
+from benchmarks.trading.place import Place
 
 _SHOWN: Final = 15
 _PATHS: Final = {"ticks": ("a ticker frame", 5_000), "orders": ("an order's life", 400)}

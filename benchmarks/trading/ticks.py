@@ -7,11 +7,12 @@ from statistics import median
 from typing import Any, Final
 
 from benchmarks.pipeline.figures import percentile, ratios, spread_of
+from benchmarks.pipeline.race import Progress
 from benchmarks.pipeline.sections import Section, Table, Target, multiple
 from benchmarks.sidebyside.costs import Spread
 from benchmarks.trading import stock, ticking
 from benchmarks.trading.frames import KINDS
-from benchmarks.trading.place import PURE, Place, Progress, in_turns, missing, totals
+from benchmarks.trading.place import PURE, Place, in_turns, missing, totals
 from tickspan.testing.otlp import OtlpServer
 
 _SIZE: Final = 100

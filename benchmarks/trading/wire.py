@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from opentelemetry.trace import SpanKind
 
+from benchmarks.pipeline.race import Progress
 from benchmarks.pipeline.sections import Section, Table, Target
-from benchmarks.trading.place import Place, Progress
+from benchmarks.trading.place import Place
 from benchmarks.trading.wiring import CLIENTS
 from tickspan.semconv.common import EXCEPTION_TYPE
 from tickspan.testing.decoding import ReceivedLog, ReceivedSpan

@@ -1,0 +1,75 @@
+"""A benchmark as a program: its options, what it says meanwhile, its report as Markdown and as data."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks.pipeline.race import Progress
+from benchmarks.pipeline.sections import Section, markdown, targets_markdown
+from benchmarks.sidebyside.circumstances import Circumstances
+
+
+def options(doc: str | None, names: Iterable[str], quick: str) -> argparse.ArgumentParser:
+    """A parser of what all benchmarks take: `--quick`, `--only` some of `names`, `--json`."""
+    parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0], allow_abbrev=False)
+    parser.add_argument("--quick", action="store_true", help=quick)
+    known = list(names)
+    parser.add_argument(
+        "--only", nargs="+", choices=known, default=known, metavar="NAME", help=", ".join(known)
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all rounds as data, too")
+    return parser
+
+
+def progress(name: str) -> Progress:
+    """Tells what a measurement is at: on a terminal in one line, elsewhere line by line."""
+
+    def tell(text: str) -> None:
+        is_terminal = sys.stderr.isatty()
+        start, end = ("\r\033[K", "") if is_terminal else ("", "\n")
+        print(f"{start}{name}: {text}", end=end, file=sys.stderr, flush=True)
+
+    return tell
+
+
+def report(
+    circumstances: Circumstances, sections: Sequence[Section], took_s: float, *, peers: str = ""
+) -> str:
+    """Everything, as Markdown: where and how long, what was measured, the targets, what went wrong."""
+    libraries = {
+        name: library for section in sections for name, library in section.data.get("libraries", {}).items()
+    }
+    faults = [fault for section in sections for fault in section.faults]
+    parts = (
+        f"{circumstances}, {took_s:.0f} s",
+        peers,
+        "\n".join(f"- {name}: {library}" for name, library in libraries.items()),
+        *(markdown(section) for section in sections),
+        "### Targets",
+        targets_markdown(sections),
+        "\n".join(f"- {fault}" for fault in faults) or "Everything that was recorded arrived, and is so.",
+    )
+    return "\n\n".join(part.strip() for part in parts if part)
+
+
+def write_data(
+    path: Path,
+    circumstances: Circumstances,
+    scale: Any,
+    sections: Sequence[Section],
+    **more: Mapping[str, Any],
+) -> None:
+    """All rounds, as JSON; `scale` is a dataclass."""
+    told = {
+        "circumstances": asdict(circumstances),
+        **more,
+        "scale": asdict(scale),
+        "sections": {section.name: asdict(section) for section in sections},
+    }
+    path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
