@@ -6,9 +6,7 @@ A ceiling is what was counted, with a little head room for other versions of Pyt
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable, Generator, Sequence
-from types import FrameType
 from typing import Any
 
 import aiohttp
@@ -23,6 +21,7 @@ from tickspan_ccxt import CcxtInstrumentor
 
 from tickspan import providers
 from tickspan.instrumentation import Instrumentor, Operation, Patch, suppressed
+from tickspan.testing.ceilings import calls_of
 
 pytestmark = pytest.mark.perf
 
@@ -53,25 +52,6 @@ class Feed(ccxt.pro.binance):
 
     def handle_message(self, client: Any, message: Any) -> None:
         client.resolve(self.safe_ticker(message), "ticker")
-
-
-def calls_of(function: Callable[..., Any], *args: Any) -> int:
-    """Python functions entered by one warm call of `function`; a generator counts each time it goes on."""
-    for _ in range(3):
-        function(*args)
-    count = 0
-
-    def note(_frame: FrameType, event: str, _argument: Any) -> None:
-        nonlocal count
-        count += event == "call"
-
-    before = sys.getprofile()
-    sys.setprofile(note)
-    try:
-        function(*args)
-    finally:
-        sys.setprofile(before)
-    return count
 
 
 @pytest.fixture

@@ -6,9 +6,7 @@ A ceiling is what was counted, with a little head room for other versions of Pyt
 from __future__ import annotations
 
 import sqlite3
-import sys
 from collections.abc import Callable, Generator
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -25,6 +23,7 @@ from tickspan_sqlalchemy import SQLAlchemyInstrumentor
 from tickspan.analysis.sql import statement as statements
 from tickspan.instrumentation import suppressed
 from tickspan.providers import MeterProvider, TracerProvider
+from tickspan.testing.ceilings import calls_of
 from tickspan.testing.sink import MemorySink
 
 pytestmark = pytest.mark.perf
@@ -56,25 +55,6 @@ ORDERS = sqlalchemy.Table(
     sqlalchemy.Column("symbol", sqlalchemy.String),
 )
 SELECT = sqlalchemy.select(ORDERS).where(ORDERS.c.id == sqlalchemy.bindparam("id"))
-
-
-def calls_of(function: Ask) -> int:
-    """Python functions entered by one warm call of `function`."""
-    for _ in range(3):
-        function()
-    count = 0
-
-    def note(_frame: FrameType, event: str, _argument: Any) -> None:
-        nonlocal count
-        count += event == "call"
-
-    before = sys.getprofile()
-    sys.setprofile(note)
-    try:
-        function()
-    finally:
-        sys.setprofile(before)
-    return count
 
 
 @pytest.fixture

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable
-from types import FrameType
 from typing import Any
 
 import pytest
 
 from tickspan.recording import metering as source
 from tickspan.recording import wire
+from tickspan.testing.ceilings import calls_of
 
 pytestmark = pytest.mark.perf
 
@@ -21,24 +19,6 @@ ATTRIBUTES = {"venue": "binance", "symbol": "BTC/USDT", "code": 200}
 @pytest.fixture
 def twin() -> Any:
     return pytest.importorskip("tickspan._compiled.recording.metering", reason="not compiled here")
-
-
-def calls_of(measure: Callable[..., Any], *arguments: Any) -> int:
-    """Python functions entered by one warm call."""
-    measure(*arguments)
-    count = 0
-
-    def note(_frame: FrameType, event: str, _argument: Any) -> None:
-        nonlocal count
-        count += event == "call"
-
-    before = sys.getprofile()
-    sys.setprofile(note)
-    try:
-        measure(*arguments)
-    finally:
-        sys.setprofile(before)
-    return count
 
 
 def recorder_of(form: Any, kind: int) -> Any:

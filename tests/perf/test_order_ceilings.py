@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import gc
-import sys
 import tracemalloc
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from decimal import Decimal
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -15,6 +13,7 @@ from opentelemetry.metrics import NoOpMeterProvider
 from tickspan_spool import twins
 
 from tickspan import providers
+from tickspan.testing.ceilings import calls_of
 from tickspan.testing.sink import MemorySink
 from tickspan.trading import (
     Execution,
@@ -122,26 +121,10 @@ def life(orders: Orders, number: int) -> None:
     orders._write_life(call.entries[0])
 
 
-def calls_of(function: Callable[..., Any], *args: Any) -> int:
-    count = 0
-
-    def note(_frame: FrameType, event: str, _argument: Any) -> None:
-        nonlocal count
-        count += event == "call"
-
-    before = sys.getprofile()
-    sys.setprofile(note)
-    try:
-        function(*args)
-    finally:
-        sys.setprofile(before)
-    return count
-
-
 def test_an_orders_life_enters_few_python_functions(orders: Orders) -> None:
     for number in range(3):
         life(orders, number)
-    assert calls_of(life, orders, 4) <= CEILINGS[twins.implementation()]
+    assert calls_of(life, orders, 4, warm_up=0) <= CEILINGS[twins.implementation()]
 
 
 @pytest.fixture

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from types import FrameType
-from typing import Any
-
 import pytest
 
 from tickspan.analysis.sql import Dialect, StatementCache, canonicalise
@@ -14,6 +9,7 @@ from tickspan.analysis.sql.lexer import tokenise
 from tickspan.instrumentation.db import Database, DatabaseOperations
 from tickspan.processors.queries.processor import install
 from tickspan.providers import TracerProvider
+from tickspan.testing.ceilings import calls_of
 from tickspan.testing.sink import MemorySink
 
 pytestmark = pytest.mark.perf
@@ -22,25 +18,6 @@ SQL = (
     "SELECT orders.id, orders.symbol, fills.price FROM orders JOIN fills ON fills.order_id = orders.id"
     " WHERE orders.symbol = %(symbol)s AND orders.id IN (%(id_1)s, %(id_2)s) ORDER BY orders.id LIMIT 10"
 )
-
-
-def calls_of(function: Callable[..., Any], *args: Any) -> int:
-    """Python functions entered by one warm call of `function`, itself included."""
-    for _ in range(3):
-        function(*args)
-    count = 0
-
-    def note(_frame: FrameType, event: str, _argument: Any) -> None:
-        nonlocal count
-        count += event == "call"
-
-    before = sys.getprofile()
-    sys.setprofile(note)
-    try:
-        function(*args)
-    finally:
-        sys.setprofile(before)
-    return count
 
 
 def test_a_known_text_is_one_look_up() -> None:

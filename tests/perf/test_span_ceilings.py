@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from types import FrameType
 from typing import Any
 
 import pytest
 from tickspan_spool import twins
 
 from tickspan.providers import TracerProvider
+from tickspan.testing.ceilings import calls_of
 from tickspan.testing.sink import MemorySink
 
 pytestmark = pytest.mark.perf
@@ -29,18 +28,5 @@ def life_of_a_span(tracer: Any) -> None:
 
 def test_a_span_with_five_attributes_enters_few_python_functions() -> None:
     tracer = TracerProvider(shutdown_on_exit=False, sink=MemorySink()).get_tracer("test")
-    life_of_a_span(tracer)
-    count = 0
-
-    def note(_frame: FrameType, event: str, _argument: Any) -> None:
-        nonlocal count
-        count += event == "call"
-
-    before = sys.getprofile()
-    sys.setprofile(note)
-    try:
-        life_of_a_span(tracer)
-    finally:
-        sys.setprofile(before)
     own = 1  # `life_of_a_span` itself
-    assert count - own <= CEILINGS[twins.implementation()]
+    assert calls_of(life_of_a_span, tracer) - own <= CEILINGS[twins.implementation()]
