@@ -22,7 +22,14 @@ MEMBERS = ("ccxt", "dbapi", "http", "nautilus", "redis", "sqlalchemy")
 PORTABLE = ("tests/unit", "exporters", *(f"instrumentors/tickspan-{name}" for name in MEMBERS))
 """What runs on the other interpreters: unit and conformance tests."""
 
-IN_BOTH_FORMS = ("tests/unit/recording", "tests/unit/providers", "exporters/tickspan-spool/tests/spool")
+IN_BOTH_FORMS = (
+    "tests/unit/recording",
+    "tests/unit/providers",
+    "tests/unit/instrumentation",
+    "exporters/tickspan-spool/tests/spool",
+    "instrumentors/tickspan-sqlalchemy",
+    "instrumentors/tickspan-dbapi",
+)
 """What the hot modules are tested by: it runs again with their sources in place of the compiled twins."""
 
 
