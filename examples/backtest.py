@@ -135,6 +135,7 @@ def main() -> None:
             digest.add(price)
             trader.on_bar(bar, price)
         rows = connection.execute(sa.select(_fills).order_by(_fills.c.id)).all()
+    engine.dispose()
     for row in rows:
         digest.add(*row)
     digest.add(random.random(), str(random.getstate()))  # noqa: S311

@@ -309,9 +309,13 @@ class QueryStore:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(self.path, os.O_CREAT | os.O_WRONLY, 0o600))
             writer = sqlite3.connect(self.path, timeout=_BUSY_TIMEOUT_S, factory=sqlite3.Connection)
-            writer.execute("PRAGMA journal_mode = WAL")
-            writer.execute("PRAGMA synchronous = NORMAL")
-            writer.executescript(_SCHEMA)
+            try:
+                writer.execute("PRAGMA journal_mode = WAL")
+                writer.execute("PRAGMA synchronous = NORMAL")
+                writer.executescript(_SCHEMA)
+            except BaseException:
+                writer.close()
+                raise
             self._writer = writer
         return self._writer
 
@@ -372,7 +376,7 @@ class QueryReader:
         """A statement's minutes, of all services and of one database or all, oldest first."""
         rows = self._connection.execute(
             "SELECT minute, calls, errors, time_ns, row_count, latencies FROM minutes"
-            " WHERE fingerprint = ?1 AND minute >= ?2 AND namespace = coalesce(?3, namespace)"
+            " WHERE fingerprint = ? AND minute >= ? AND namespace = coalesce(?, namespace)"
             " ORDER BY minute",
             (fingerprint, int(since_s // 60), namespace),
         )

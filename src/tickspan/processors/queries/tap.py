@@ -102,6 +102,10 @@ class QueryTap:
     def __repr__(self) -> str:
         return f"<QueryTap {len(self._processes)} processes, {self._book!r}>"
 
+    def close(self) -> None:
+        """Let go of the file; the end of a process does the same."""
+        self._store.close()
+
     def on_batch(self, batch: TapBatch) -> Iterable[Record] | None:
         """Look at spans, and at the metrics of pools."""
         now_s = self._monotonic()

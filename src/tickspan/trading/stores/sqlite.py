@@ -98,9 +98,13 @@ class SqliteOrders:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(self.path, os.O_CREAT | os.O_WRONLY, 0o600))
             writer = sqlite3.connect(self.path, timeout=_BUSY_TIMEOUT_S, factory=sqlite3.Connection)
-            writer.execute("PRAGMA journal_mode = WAL")
-            writer.execute("PRAGMA synchronous = NORMAL")
-            writer.executescript(_SCHEMA)
+            try:
+                writer.execute("PRAGMA journal_mode = WAL")
+                writer.execute("PRAGMA synchronous = NORMAL")
+                writer.executescript(_SCHEMA)
+            except BaseException:
+                writer.close()
+                raise
             self._writer = writer
         return self._writer
 

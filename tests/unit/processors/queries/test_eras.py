@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -134,7 +135,8 @@ def test_eras_survive_a_restart(tmp_path: Path) -> None:
     store.note(KEY, Told("SELECT fills", SQL), 60 * 10**9, MS, 0, is_error=False)
     store.write((), eras.changed())
     store.close()
-    again = Eras(QueryStore(tmp_path / "queries.sqlite3").eras())
+    with closing(QueryStore(tmp_path / "queries.sqlite3")) as reopened:
+        again = Eras(reopened.eras())
     again.explained(KEY, SCANNED, 3)
     ran(again, 30, 100)
     assert len(told(again.due())) == 1
@@ -148,4 +150,6 @@ def test_plans_of_statements_that_are_forgotten_go_too(tmp_path: Path) -> None:
     store.write((), eras.changed())
     before = list(store.eras())
     store.forget(30 * 86_400 * 10**9)
-    assert (before, store.eras()) == ([KEY], {})
+    after = store.eras()
+    store.close()
+    assert (before, after) == ([KEY], {})

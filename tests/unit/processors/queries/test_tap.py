@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -102,9 +102,21 @@ class Clock:
         return START_NS + round(self.now_s * 1e9)
 
 
+_taps: list[QueryTap] = []
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    while _taps:
+        _taps.pop().close()
+
+
 def tap_at(home: Path, clock: Clock | None = None, **environ: str) -> QueryTap:
+    """Closed when the test is over."""
     given = clock or Clock()
-    return QueryTap(home, environ, given.wall_ns, given.monotonic)
+    _taps.append(QueryTap(home, environ, given.wall_ns, given.monotonic))
+    return _taps[-1]
 
 
 def rules(logs: Iterable[ReceivedLog]) -> list[str]:
