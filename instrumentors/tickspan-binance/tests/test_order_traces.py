@@ -459,6 +459,6 @@ def test_fills_found_by_polling_are_in_the_orders_trace(
 
 
 def test_sizes_and_prices_leave_only_when_asked_for(told: Capture, make_venue: MakeVenue, bot: Any) -> None:
-    bot.trade(make_venue(), quantity="0.01234", price="90123.25")
+    bot.trade(make_venue(), quantity="0.91234", price="90123.25")
     exported = repr((told.spans(), told.events()))
-    assert [form for form in ("0.01234", "90123.25", "1112.") if form in exported] == []
+    assert [form for form in ("0.91234", "90123.25", "82223.") if form in exported] == []

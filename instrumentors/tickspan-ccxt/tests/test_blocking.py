@@ -74,9 +74,9 @@ def test_a_fill_found_by_polling_is_in_the_orders_trace(told: Capture, make_venu
 def test_quantities_leave_only_when_asked_for(told: Capture, make_venue: MakeVenue) -> None:
     venue = make_venue(fill_delay_s=-0.01)
     exchange = venue.connect.ccxt(ccxt.binance({"enableRateLimit": False}))
-    exchange.create_order(SYMBOL, "limit", "buy", 0.01234, 90_123.25)
+    exchange.create_order(SYMBOL, "limit", "buy", 0.91234, 90_123.25)
     trading.shutdown()
-    assert [form for form in ("0.01234", "90123.25", "1112.") if form in repr(told.spans())] == []
+    assert [form for form in ("0.91234", "90123.25", "82223.") if form in repr(told.spans())] == []
 
 
 def test_no_tick_stays_behind_when_the_instrumentor_goes(make_venue: MakeVenue) -> None:
