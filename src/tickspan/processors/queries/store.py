@@ -6,13 +6,14 @@ the agent, in the folder of its spool; read by any.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
+
+from tickspan_spool import sqlite_file
 
 from tickspan.analysis.traces import Latencies
 from tickspan.processors.queries import shelves
@@ -37,7 +38,6 @@ KEPT_S: Final = 14 * 86_400
 MAX_FINGERPRINTS: Final = 5_000
 OTHER: Final = "other"
 """The fingerprint of all statements beyond that."""
-_BUSY_TIMEOUT_S: Final = 1.0
 _MINUTE_NS: Final = 60 * 10**9
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS statements (
@@ -306,17 +306,7 @@ class QueryStore:
 
     def _connection(self) -> sqlite3.Connection:
         if self._writer is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(self.path, os.O_CREAT | os.O_WRONLY, 0o600))
-            writer = sqlite3.connect(self.path, timeout=_BUSY_TIMEOUT_S, factory=sqlite3.Connection)
-            try:
-                writer.execute("PRAGMA journal_mode = WAL")
-                writer.execute("PRAGMA synchronous = NORMAL")
-                writer.executescript(_SCHEMA)
-            except BaseException:
-                writer.close()
-                raise
-            self._writer = writer
+            self._writer = sqlite_file.writer(self.path, _SCHEMA)
         return self._writer
 
 
@@ -343,10 +333,7 @@ class QueryReader:
         """
         if not path.exists():
             raise FileNotFoundError(path)
-        address = f"{path.resolve().as_uri()}?mode=ro"
-        self._connection = sqlite3.connect(
-            address, uri=True, timeout=_BUSY_TIMEOUT_S, factory=sqlite3.Connection
-        )
+        self._connection = sqlite_file.reader(path)
 
     def __enter__(self) -> Self:
         return self

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Final
+
+from tickspan_spool import sqlite_file
 
 from tickspan.trading.model import OrderKey
 from tickspan.trading.store import StoredOrder
@@ -15,7 +16,6 @@ from tickspan.trading.stores import records
 
 MAX_ORDERS: Final = 500_000
 """Beyond that the ones that were silent longest leave."""
-_BUSY_TIMEOUT_S: Final = 1.0
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS orders (
     number INTEGER PRIMARY KEY, trace TEXT NOT NULL, span TEXT NOT NULL,
@@ -57,10 +57,7 @@ class SqliteOrders:
             SELECT body FROM ids JOIN orders USING (number)
             WHERE venue = ? AND id = ? AND is_venue_id = ? ORDER BY number DESC
         """
-        address = f"{self.path.resolve().as_uri()}?mode=ro"
-        with closing(
-            sqlite3.connect(address, uri=True, timeout=_BUSY_TIMEOUT_S, factory=sqlite3.Connection)
-        ) as reader:
+        with closing(sqlite_file.reader(self.path)) as reader:
             rows = reader.execute(query, (key.venue, key.id, int(key.is_venue_id))).fetchall()
         orders = (records.from_json(body) for (body,) in rows)
         return next((order for order in orders if records.is_of_account(order, key.account)), None)
@@ -95,17 +92,7 @@ class SqliteOrders:
 
     def _connection(self) -> sqlite3.Connection:
         if self._writer is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(self.path, os.O_CREAT | os.O_WRONLY, 0o600))
-            writer = sqlite3.connect(self.path, timeout=_BUSY_TIMEOUT_S, factory=sqlite3.Connection)
-            try:
-                writer.execute("PRAGMA journal_mode = WAL")
-                writer.execute("PRAGMA synchronous = NORMAL")
-                writer.executescript(_SCHEMA)
-            except BaseException:
-                writer.close()
-                raise
-            self._writer = writer
+            self._writer = sqlite_file.writer(self.path, _SCHEMA)
         return self._writer
 
     def _take(self, writer: sqlite3.Connection, told: StoredOrder) -> None:
