@@ -12,7 +12,7 @@ from opentelemetry import trace
 from tickspan import trading
 from tickspan.instrumentation import suppressed
 from tickspan.testing.capture import Capture
-from tickspan.testing.order_traces import Around, OrderTraces
+from tickspan.testing.order_traces import Around, OrderTraces, shown
 from tickspan.testing.venue import Fault, VenueSimulator
 
 pytestmark = pytest.mark.integration
@@ -25,17 +25,6 @@ trading.feed.message
     trading.order.submit alpaca
       trading.order.lifecycle"""
 EXECUTIONS = ("ec000000-0000-4000-8000-0000004c4b41", "ec000000-0000-4000-8000-0000004c4b42")
-
-
-def shown(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Attributes with what differs between runs replaced by its kind."""
-    return {name: _placeholder(name, value) for name, value in attributes.items()}
-
-
-def _placeholder(name: str, value: Any) -> Any:
-    if name.startswith("trading.latency."):
-        return "seconds"
-    return "time" if name == "trading.venue.time_unix_nano" else value
 
 
 class TestOrders(OrderTraces):

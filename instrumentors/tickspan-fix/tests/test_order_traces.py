@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from tickspan.testing.capture import Capture
+from tickspan.testing.order_traces import shown
 from tickspan.testing.venue import Fault, VenueSimulator
 
 pytestmark = [pytest.mark.integration, pytest.mark.parametrize("library", ["quickfix", "simplefix"])]
@@ -23,17 +24,6 @@ trading.order.submit VENUE
   trading.order.event partially_filled
   trading.order.event filled
   trading.order.lifecycle"""
-
-
-def shown(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Attributes with what differs between runs replaced by its kind."""
-    return {name: _placeholder(name, value) for name, value in attributes.items()}
-
-
-def _placeholder(name: str, value: Any) -> Any:
-    if name.startswith("trading.latency."):
-        return "seconds"
-    return "time" if name == "trading.venue.time_unix_nano" else value
 
 
 def test_an_order_is_one_trace_from_its_sending_to_its_last_fill(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any, ClassVar
 
@@ -12,7 +12,7 @@ from opentelemetry import trace
 from tickspan import trading
 from tickspan.instrumentation import suppressed
 from tickspan.testing.capture import Capture
-from tickspan.testing.order_traces import Around, OrderTraces
+from tickspan.testing.order_traces import Around, OrderTraces, shown
 from tickspan.testing.venue import Fault, VenueSimulator
 from tickspan.trading import manual
 
@@ -27,14 +27,6 @@ trading.feed.message
       trading.order.event partially_filled
       trading.order.event filled
       trading.order.lifecycle"""
-
-
-def shown(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Attributes with latencies replaced by their unit."""
-    return {
-        name: "seconds" if name.startswith("trading.latency.") else value
-        for name, value in attributes.items()
-    }
 
 
 class TestOrders(OrderTraces):

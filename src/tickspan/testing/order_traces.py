@@ -5,7 +5,8 @@ The suite tells what is to be seen; the member says how its client places, cance
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator
+import re
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, ClassVar, Final, Protocol
 
@@ -31,6 +32,22 @@ _STAGES: Final = (
 )
 _TWICE: Final = (0.4, 0.6)
 _WHOLE: Final = (1.0, len(_TWICE))
+
+
+def shown(attributes: Mapping[str, Any], client_id: str | None = None) -> dict[str, Any]:
+    """Attributes with what differs between runs replaced by its kind: `seconds`, `time`, `client id`.
+
+    `client_id` is a pattern that ends a value which the client library made up, such as `x-[0-9a-f]+`.
+    """
+    return {name: _kind(name, value, client_id) for name, value in attributes.items()}
+
+
+def _kind(name: str, value: Any, client_id: str | None) -> Any:
+    if name.startswith("trading.latency."):
+        return "seconds"
+    if name == names.VENUE_TIME_UNIX_NANO:
+        return "time"
+    return re.sub(f"{client_id}$", "client id", value) if client_id and isinstance(value, str) else value
 
 
 class TracedBot(Protocol):
