@@ -156,7 +156,7 @@ class Bench:
         """Build, plan, drop."""
         whatif = HypopgWhatIf(self.probe, self.schema)
         estimated = {
-            query.name: whatif.cost(query, indexes) / self.before[query.name] for query in self.queries
+            query.name: whatif.used(query, indexes).cost / self.before[query.name] for query in self.queries
         }
         whatif.close()
         for number, spec in enumerate(indexes):
@@ -207,11 +207,13 @@ class Bench:
     def _mean_left(
         self, queries: Sequence[WorkloadQuery], indexes: Sequence[IndexSpec], whatif: peers.Counted
     ) -> float:
-        return sum(whatif.cost(query, indexes) / self.before[query.name] for query in queries) / len(queries)
+        return sum(whatif.used(query, indexes).cost / self.before[query.name] for query in queries) / len(
+            queries
+        )
 
     def _costs(self) -> dict[str, float]:
         whatif = HypopgWhatIf(self.probe, Schema())
-        return {query.name: whatif.cost(query, ()) for query in self.queries}
+        return {query.name: whatif.used(query, ()).cost for query in self.queries}
 
     def _size(self, name: str) -> int:
         row = self.connection.execute("SELECT pg_relation_size(%s::regclass)", (name,)).fetchone()

@@ -35,10 +35,6 @@ class Counted:
             self._known[question] = self._whatif.used(query, offered)
         return self._known[question]
 
-    def cost(self, query: WorkloadQuery, indexes: Iterable[IndexSpec]) -> float:
-        """See `WhatIf.cost`."""
-        return self.used(query, indexes).cost
-
     def size(self, index: IndexSpec) -> int | None:
         """See `WhatIf.size`."""
         return self._whatif.size(index)
@@ -49,7 +45,7 @@ def dexter(queries: Sequence[WorkloadQuery], schema: Schema, whatif: WhatIf) -> 
     kept: dict[IndexSpec, None] = {}
     for query in queries:
         columns = _compared(query, schema)
-        first = whatif.cost(query, ())
+        first = whatif.used(query, ()).cost
         singly = whatif.used(query, _new(schema, [(table, (name,)) for table, name in columns]))
         pairs = [
             (table, (one, other)) for (table, one), (same, other) in permutations(columns, 2) if table == same
@@ -70,7 +66,7 @@ def index_advisor(queries: Sequence[WorkloadQuery], schema: Schema, whatif: What
         columns = [
             (table.name, (column.name,)) for table in tables if table is not None for column in table.columns
         ]
-        first = whatif.cost(query, ())
+        first = whatif.used(query, ()).cost
         estimate = whatif.used(query, _new(schema, columns))
         if estimate.cost < first:
             kept |= dict.fromkeys(_sorted(estimate))
@@ -94,12 +90,12 @@ def every_compared_column(
 def best_singles(queries: Sequence[WorkloadQuery], schema: Schema, whatif: WhatIf) -> list[IndexSpec]:
     """The strongest of its kind: columns one after another, each the best for the whole workload."""
     pool = every_compared_column(queries, schema, whatif)
-    first = {query: whatif.cost(query, ()) for query in queries}
+    first = {query: whatif.used(query, ()).cost for query in queries}
     now = dict(first)
     kept: list[IndexSpec] = []
     while pool:
         scored = [
-            (sum(whatif.cost(query, [*kept, spec]) / first[query] for query in queries), spec)
+            (sum(whatif.used(query, [*kept, spec]).cost / first[query] for query in queries), spec)
             for spec in pool
         ]
         best, spec = min(scored, key=lambda item: item[0])
@@ -108,7 +104,7 @@ def best_singles(queries: Sequence[WorkloadQuery], schema: Schema, whatif: WhatI
             break
         kept.append(spec)
         pool.remove(spec)
-        now = {query: whatif.cost(query, kept) for query in queries}
+        now = {query: whatif.used(query, kept).cost for query in queries}
     return kept
 
 

@@ -104,7 +104,7 @@ def _advised(found: WorkloadAnalysis) -> set[tuple[str, tuple[str, ...]]]:
 
 
 def _relative(whatif: WhatIf, queries: Sequence[WorkloadQuery], indexes: Sequence[IndexSpec]) -> list[float]:
-    return [whatif.cost(query, indexes) / whatif.cost(query, ()) for query in queries]
+    return [whatif.used(query, indexes).cost / whatif.used(query, ()).cost for query in queries]
 
 
 # --- PostgreSQL
@@ -140,7 +140,7 @@ def test_postgresql_is_advised_the_best_indexes_and_each_is_worth_it_when_built(
                     connection.execute(statement.encode())
             try:
                 built = HypopgWhatIf(probe, schema)
-                real = [built.cost(query, ()) for query in reads]
+                real = [built.used(query, ()).cost for query in reads]
                 sizes = dict(
                     connection.execute(
                         "SELECT relname::text, pg_relation_size(oid) FROM pg_class"
@@ -344,7 +344,7 @@ def test_twins_go_when_the_search_fails(mariadb: str, mariadb_server: DatabaseSe
     with MysqlProbe(mariadb) as probe:
         schema = probe.schema()
     with pytest.raises(NoPlan), MariadbWhatIf(mariadb, schema, _SCRATCH) as whatif:
-        whatif.cost(WorkloadQuery("SELECT sleep(9)", "f"), [IndexSpec(f"{_NAME}.fills", ("order_id",))])
+        whatif.used(WorkloadQuery("SELECT sleep(9)", "f"), [IndexSpec(f"{_NAME}.fills", ("order_id",))])
     assert _left_behind(mariadb_server) == [(0,)] * 4
 
 

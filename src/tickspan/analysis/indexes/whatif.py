@@ -41,10 +41,6 @@ class WhatIf(Protocol):
         """
         ...
 
-    def cost(self, query: WorkloadQuery, indexes: Collection[IndexSpec]) -> float:
-        """`Estimate.cost` of the same. Raises `NoPlan`."""
-        ...
-
     def size(self, index: IndexSpec) -> int | None:
         """Bytes that it would take on disk, estimated; None when that is not known."""
         ...

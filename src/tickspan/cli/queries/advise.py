@@ -169,13 +169,10 @@ def _progress(line: str) -> None:
 
 
 def _catalog_findings(probe: Probe, schema: Schema, dialect: Dialect) -> tuple[Finding, ...]:
-    from tickspan.analysis.indexes.catalog import CatalogContext
     from tickspan.analysis.indexes.rules import CATALOG_CHECKS
-    from tickspan.processors.queries.catalogs.postgresql import read_statistics_age_s
-    from tickspan.processors.queries.probes.postgresql import PostgresqlProbe
+    from tickspan.processors.queries.judging import catalog_context
 
-    age = read_statistics_age_s(probe.session()) if isinstance(probe, PostgresqlProbe) else None
-    context = CatalogContext(schema, dialect, age)
+    context = catalog_context(probe, schema, dialect)
     return tuple(finding for _, check in CATALOG_CHECKS for finding in check(context))
 
 

@@ -11,7 +11,6 @@ from contextlib import ExitStack, contextmanager
 from typing import Final, Self, TypeVar
 
 from tickspan.analysis.findings import Finding, Rule
-from tickspan.analysis.indexes.catalog import CatalogContext
 from tickspan.analysis.indexes.rules import CATALOG_CHECKS
 from tickspan.analysis.plans import Plan, PlanSource
 from tickspan.analysis.plans.budget import Budget
@@ -20,8 +19,8 @@ from tickspan.analysis.plans.probe import Probe, Refused, Unreachable
 from tickspan.analysis.plans.rules import CHECKS, stale_statistics
 from tickspan.analysis.sql import Dialect, Statement
 from tickspan.analysis.sql.schema import Schema
-from tickspan.processors.queries.catalogs.postgresql import read_statistics_age_s
 from tickspan.processors.queries.databases import probe_of, system_of
+from tickspan.processors.queries.judging import catalog_context
 from tickspan.processors.queries.probes.postgresql import PostgresqlProbe
 from tickspan.recording import diagnostics
 
@@ -78,8 +77,7 @@ class Desk:
             probe = self._asked()
             self._schema = schema = probe.schema()
             self._stale.clear()
-            counted_s = read_statistics_age_s(probe.session()) if isinstance(probe, PostgresqlProbe) else None
-        context = CatalogContext(schema, Dialect.of(system_of(self._address)), counted_s)
+            context = catalog_context(probe, schema, Dialect.of(system_of(self._address)))
         return schema, tuple(self._found(CATALOG_CHECKS, context))
 
     def explain(self, statement: Statement, *, with_values: bool) -> tuple[Plan, tuple[Finding, ...]]:

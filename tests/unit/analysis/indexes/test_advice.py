@@ -191,9 +191,6 @@ class _Planner:
                 best, used = cost, frozenset({spec})
         return Estimate(best, used)
 
-    def cost(self, query: WorkloadQuery, indexes: Collection[IndexSpec]) -> float:
-        return self.used(query, indexes).cost
-
     def size(self, index: IndexSpec) -> int | None:
         return 1_000_000 * (index.width + len(index.includes))
 

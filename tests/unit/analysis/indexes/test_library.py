@@ -29,9 +29,6 @@ class _Planner:
         cost, _, plan = min(possible, key=lambda item: item[:2])
         return Estimate(cost, plan)
 
-    def cost(self, query: WorkloadQuery, indexes: Collection[IndexSpec]) -> float:
-        return self.used(query, indexes).cost
-
     def size(self, index: IndexSpec) -> int | None:
         return None
 
@@ -49,7 +46,7 @@ def test_the_planners_answer_lies_between_the_bounds(
     for some in (frozenset[IndexSpec](), *asked):
         library.ask(_TASK, library.bits(some))
     floor, ceiling = library.bounds(_TASK, library.bits(offered))
-    assert floor <= planner.cost(_TASK.query, offered) <= ceiling
+    assert floor <= planner.used(_TASK.query, offered).cost <= ceiling
 
 
 @given(_PLANS, st.lists(_SETS, max_size=8))
@@ -59,7 +56,7 @@ def test_an_answer_that_was_concluded_is_the_planners_own(
     planner = _Planner(plans)
     library = Library(planner, 100)
     for offered in (frozenset[IndexSpec](), *asked):
-        assert library.ask(_TASK, library.bits(offered))[0] == planner.cost(_TASK.query, offered)
+        assert library.ask(_TASK, library.bits(offered))[0] == planner.used(_TASK.query, offered).cost
 
 
 def test_nothing_is_asked_that_follows_from_what_is_known():

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import TYPE_CHECKING, Final, LiteralString, Self
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, LiteralString
 
 from tickspan.analysis.indexes.ddl import definition, quoted
-from tickspan.analysis.indexes.model import IndexSpec, WorkloadQuery
+from tickspan.analysis.indexes.model import IndexSpec
 from tickspan.analysis.indexes.sizes import btree_bytes
-from tickspan.analysis.indexes.whatif import Estimate, NoPlan
-from tickspan.analysis.plans.probe import Refused
+from tickspan.analysis.plans import Plan
 from tickspan.analysis.sql import Dialect
 from tickspan.analysis.sql.schema import Schema
 from tickspan.processors.queries.catalogs.connection import rows
+from tickspan.processors.queries.whatif.hypotheses import Hypotheses
 
 if TYPE_CHECKING:
     from tickspan.processors.queries.probes.postgresql import PostgresqlProbe
@@ -26,7 +26,7 @@ _FIND: Final[LiteralString] = (
 )
 
 
-class HypopgWhatIf:
+class HypopgWhatIf(Hypotheses):
     """Plans with hypothetical indexes. Nothing is written: hypopg keeps them in the session's memory.
 
     One thread at a time. Behind pgbouncer the probe must be connected in session mode.
@@ -41,8 +41,7 @@ class HypopgWhatIf:
     """
 
     def __init__(self, probe: PostgresqlProbe, schema: Schema) -> None:
-        self._probe = probe
-        self._schema = schema
+        super().__init__(probe, schema)
         self._session = probe.session()
         found = rows(self._session, _FIND)
         if not found:
@@ -52,32 +51,7 @@ class HypopgWhatIf:
             )
         self._hypopg = str(found[0][0])
         self._oids: dict[IndexSpec, int] = {}
-        self._specs: dict[str, IndexSpec] = {}
-        self._impossible: set[IndexSpec] = set()
         self._reset()
-
-    def __repr__(self) -> str:
-        return f"<HypopgWhatIf {len(self._oids)} hypothetical indexes>"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.close()
-
-    def used(self, query: WorkloadQuery, indexes: Collection[IndexSpec]) -> Estimate:
-        """See `WhatIf.used`."""
-        self._offer(indexes)
-        try:
-            plan = self._probe.explain(query.sql)
-        except Refused as refused:
-            raise NoPlan(str(refused)) from None
-        used = frozenset(self._specs[node.index] for node in plan.nodes() if node.index in self._specs)
-        return Estimate(max(plan.cost or 0.0, _LEAST_COST), used)
-
-    def cost(self, query: WorkloadQuery, indexes: Collection[IndexSpec]) -> float:
-        """See `WhatIf.cost`."""
-        return self.used(query, indexes).cost
 
     def size(self, index: IndexSpec) -> int | None:
         """Computed from the statistics: hypopg's own estimate is up to six times what is built."""
@@ -89,24 +63,23 @@ class HypopgWhatIf:
         if not self._session.closed:
             self._reset()
 
+    def _cost(self, plan: Plan) -> float:
+        return max(plan.cost or 0.0, _LEAST_COST)
+
     def _reset(self) -> None:
         rows(self._session, f"SELECT {self._hypopg}.hypopg_reset()")
         self._oids.clear()
-        self._specs.clear()
+        self._clear()
 
-    def _offer(self, indexes: Collection[IndexSpec]) -> None:
-        """Have these and no others."""
-        wanted = dict.fromkeys(spec for spec in indexes if spec not in self._impossible)
-        gone = [spec for spec in self._oids if spec not in wanted]
-        if len(gone) == len(self._oids) > 0:
+    def _change(self, gone: Sequence[IndexSpec], new: Sequence[IndexSpec]) -> None:
+        if len(gone) == len(self._names) > 0:
             self._reset()
-            gone = []
+            gone = ()
         for spec in gone:
+            self._pop(spec)
             rows(self._session, f"SELECT {self._hypopg}.hypopg_drop_index({self._oids.pop(spec)})")
-            self._specs = {name: other for name, other in self._specs.items() if other != spec}
-        for spec in wanted:
-            if spec not in self._oids:
-                self._imagine(spec)
+        for spec in new:
+            self._imagine(spec)
 
     def _imagine(self, spec: IndexSpec) -> None:
         import psycopg  # the probe has it already
@@ -124,7 +97,7 @@ class HypopgWhatIf:
             self._impossible.add(spec)
             return
         self._oids[spec] = int(oid)
-        self._specs[str(name)] = spec
+        self._note(spec, str(name))
 
 
 def _literal(text: str) -> str:

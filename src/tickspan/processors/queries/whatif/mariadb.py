@@ -6,21 +6,21 @@ table has. MySQL 8 has no such tables.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from tickspan.analysis.indexes.ddl import column_of, definition
-from tickspan.analysis.indexes.model import IndexSpec, WorkloadQuery
-from tickspan.analysis.indexes.whatif import Estimate, NoPlan
-from tickspan.analysis.plans.model import PlanNode
-from tickspan.analysis.plans.probe import Refused
+from tickspan.analysis.indexes.model import IndexSpec
+from tickspan.analysis.plans.model import Plan, PlanNode
 from tickspan.analysis.sql import Dialect
 from tickspan.analysis.sql.schema import Schema, Table
 from tickspan.processors.queries.catalogs.connection import rows
 from tickspan.processors.queries.probes.mysql import MysqlProbe
+from tickspan.processors.queries.whatif.hypotheses import PREFIX, Hypotheses
 from tickspan.processors.queries.whatif.visits import (
+    ENTRY_OF_ROW,
     found_by_search,
     rows_of,
     rows_per_value,
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["MariadbWhatIf"]
 
-_PREFIX: Final = "tickspan_what_if_"
 _DEFAULT_WIDTH: Final = 8
 _ENTRY_BYTES: Final = 20
 _FILL: Final = 0.7
@@ -47,9 +46,6 @@ _STATISTICS: Final = {
     ),
 }
 
-_ENTRY_OF_ROW: Final = 0.5
-"""An entry of an index, beside a row of the table, for one who reads them all."""
-
 _SORTS: Final = frozenset({"filesort", "temporary_table"})
 _SINGLE: Final = frozenset({"eq_ref", "const", "system", "unique_subquery"})
 _HANDS_ON: Final = frozenset(
@@ -58,7 +54,7 @@ _HANDS_ON: Final = frozenset(
 _IN_THE_LOOP: Final = frozenset({"block-nl-join", "expression_cache", "filesort", "read_sorted_file"})
 
 
-class MariadbWhatIf:
+class MariadbWhatIf(Hypotheses):
     """Plans with indexes on empty twins, which `close` drops together with their statistics.
 
     One thread at a time.
@@ -74,17 +70,14 @@ class MariadbWhatIf:
     """
 
     def __init__(self, dsn: str, schema: Schema, scratch: str) -> None:
-        self._schema = schema
         self._scratch = scratch
         self._real = MysqlProbe(dsn)
         self._session: pymysql.Connection[Any] = self._real.session()
         _refuse(self._session, scratch, schema.default_namespace)
-        self._probe = MysqlProbe(_with_database(dsn, scratch))
-        with self._probe.session().cursor() as cursor:
+        self._planner = MysqlProbe(_with_database(dsn, scratch))
+        super().__init__(self._planner, schema)
+        with self._planner.session().cursor() as cursor:
             cursor.execute("SET SESSION optimizer_switch = 'index_merge=off'")  # the twins' dives mislead it
-        self._names: dict[IndexSpec, str] = {}
-        self._specs: dict[str, IndexSpec] = {}
-        self._impossible: set[IndexSpec] = set()
         self._twins: list[str] = []
         self._made = 0
         try:
@@ -96,27 +89,6 @@ class MariadbWhatIf:
 
     def __repr__(self) -> str:
         return f"<MariadbWhatIf {len(self._twins)} twins, {len(self._names)} hypothetical indexes>"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.close()
-
-    def used(self, query: WorkloadQuery, indexes: Collection[IndexSpec]) -> Estimate:
-        """See `WhatIf.used`."""
-        self._offer(indexes)
-        try:
-            plan = self._probe.explain(query.sql)
-        except Refused as refused:
-            raise NoPlan(str(refused)) from None
-        names = {name.strip() for node in plan.nodes() for name in node.index.split(",")}
-        used = frozenset(self._specs[name] for name in names if name in self._specs)
-        return Estimate(max(1.0, self._visits(plan.root, 1.0)[0]), used)
-
-    def cost(self, query: WorkloadQuery, indexes: Collection[IndexSpec]) -> float:
-        """See `WhatIf.cost`."""
-        return self.used(query, indexes).cost
 
     def size(self, index: IndexSpec) -> int | None:
         """Rows times widths, the primary key's with them; None when the rows are not known."""
@@ -132,14 +104,13 @@ class MariadbWhatIf:
     def close(self) -> None:
         """Drop the twins and forget their statistics."""
         twins, self._twins = self._twins, []
-        self._names.clear()
-        self._specs.clear()
+        self._clear()
         with suppress(OSError):
             for name in twins:
                 self._do(f"DROP TABLE IF EXISTS {_quoted(self._scratch)}.{_quoted(name)}")
             self._forget()
         self._real.close()
-        self._probe.close()
+        self._planner.close()
 
     # -- twins
 
@@ -199,20 +170,18 @@ class MariadbWhatIf:
 
     # -- indexes of the twins
 
-    def _offer(self, indexes: Collection[IndexSpec]) -> None:
-        wanted = dict.fromkeys(spec for spec in indexes if spec not in self._impossible)
+    def _change(self, gone: Sequence[IndexSpec], new: Sequence[IndexSpec]) -> None:
         changed: dict[str, None] = {}
-        for spec in [spec for spec in self._names if spec not in wanted]:
-            name, bare = self._names.pop(spec), spec.table.rpartition(".")[2]
-            del self._specs[name]
+        for spec in gone:
+            name, bare = self._pop(spec), spec.table.rpartition(".")[2]
             self._do(f"DROP INDEX {name} ON {_quoted(self._scratch)}.{_quoted(bare)}")
             self._do(
                 "DELETE FROM mysql.index_stats WHERE db_name = %s AND table_name = %s AND index_name = %s",
                 *(self._scratch, bare, name),
             )
             changed[bare] = None
-        for spec in wanted:
-            if spec not in self._names and self._imagine(spec):
+        for spec in new:
+            if self._imagine(spec):
                 changed[spec.table.rpartition(".")[2]] = None
         for bare in changed:
             self._flush(bare)
@@ -224,7 +193,7 @@ class MariadbWhatIf:
         if table is None:
             return False
         self._made += 1
-        name, bare = f"{_PREFIX}{self._made}", spec.table.rpartition(".")[2]
+        name, bare = f"{PREFIX}{self._made}", spec.table.rpartition(".")[2]
         here = f"{_quoted(self._scratch)}.{_quoted(bare)}"
         try:
             self._do(f"CREATE INDEX {name} ON {here} {definition(spec, Dialect.MYSQL)}")
@@ -232,11 +201,13 @@ class MariadbWhatIf:
             self._impossible.add(spec)
             return False
         self._tell(bare, name, (*spec.keys, *spec.includes), table)
-        self._names[spec] = name
-        self._specs[name] = spec
+        self._note(spec, name)
         return True
 
     # -- cost
+
+    def _cost(self, plan: Plan) -> float:
+        return max(1.0, self._visits(plan.root, 1.0)[0])
 
     def _visits(self, node: PlanNode, loops: float) -> tuple[float, float]:
         """Rows that are visited at and below a node, and how many come out of it."""
@@ -268,7 +239,7 @@ class MariadbWhatIf:
             return float(count), max(1.0, count * filtered)
         is_covered = bool(node.details.get("using_index")) or node.index == "PRIMARY"
         if node.kind == "index":
-            return count * (_ENTRY_OF_ROW if is_covered else 1.0), max(1.0, count * filtered)
+            return count * (ENTRY_OF_ROW if is_covered else 1.0), max(1.0, count * filtered)
         if node.kind in _SINGLE:
             return search_cost(1.0, count, is_covered=is_covered), 1.0
         parts = [part.strip() for part in str(node.details.get("used_key_parts", "")).split(",")]

@@ -7,17 +7,17 @@ a search visits as many as `sqlite_stat1` has for each value of its keys, a scan
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection
-from typing import TYPE_CHECKING, Final, Self
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Final
 
 from tickspan.analysis.indexes.ddl import column_of, definition, quoted
-from tickspan.analysis.indexes.model import IndexSpec, WorkloadQuery
-from tickspan.analysis.indexes.whatif import Estimate, NoPlan
-from tickspan.analysis.plans.model import PlanNode
-from tickspan.analysis.plans.probe import Refused
+from tickspan.analysis.indexes.model import IndexSpec
+from tickspan.analysis.plans.model import Plan, PlanNode
 from tickspan.analysis.sql import Dialect
 from tickspan.analysis.sql.schema import Schema, Table
+from tickspan.processors.queries.whatif.hypotheses import PREFIX, Hypotheses
 from tickspan.processors.queries.whatif.visits import (
+    ENTRY_OF_ROW,
     found_by_search,
     rows_of,
     rows_per_value,
@@ -30,15 +30,11 @@ if TYPE_CHECKING:
 
 __all__ = ["SqliteWhatIf"]
 
-_PREFIX: Final = "tickspan_what_if_"
-_ENTRY_OF_ROW: Final = 0.5
-"""An entry of an index, beside a row of the table, for one who reads them all."""
-
 _ENTRY_BYTES: Final = 10
 _DEFAULT_WIDTH: Final = 10
 
 
-class SqliteWhatIf:
+class SqliteWhatIf(Hypotheses):
     """Plans with indexes that only a copy of the schema has. The file is read once, by the probe.
 
     One thread at a time.
@@ -49,36 +45,10 @@ class SqliteWhatIf:
     """
 
     def __init__(self, probe: SqliteProbe, schema: Schema) -> None:
-        self._probe = probe
-        self._schema = schema
+        super().__init__(probe, schema)
+        self._copies = probe
         self._clone: sqlite3.Connection | None = None
-        self._names: dict[IndexSpec, str] = {}
-        self._specs: dict[str, IndexSpec] = {}
-        self._impossible: set[IndexSpec] = set()
         self._made = 0
-
-    def __repr__(self) -> str:
-        return f"<SqliteWhatIf {len(self._names)} hypothetical indexes>"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.close()
-
-    def used(self, query: WorkloadQuery, indexes: Collection[IndexSpec]) -> Estimate:
-        """See `WhatIf.used`."""
-        self._offer(indexes)
-        try:
-            plan = self._probe.explain(query.sql)
-        except Refused as refused:
-            raise NoPlan(str(refused)) from None
-        used = frozenset(self._specs[node.index] for node in plan.nodes() if node.index in self._specs)
-        return Estimate(max(1.0, self._visits(plan.root, 1.0)[0]), used)
-
-    def cost(self, query: WorkloadQuery, indexes: Collection[IndexSpec]) -> float:
-        """See `WhatIf.cost`."""
-        return self.used(query, indexes).cost
 
     def size(self, index: IndexSpec) -> int | None:
         """Rows times widths; None where ANALYZE never ran."""
@@ -97,16 +67,14 @@ class SqliteWhatIf:
     # -- indexes of the copy
 
     def _offer(self, indexes: Collection[IndexSpec]) -> None:
+        self._current()
+        super()._offer(indexes)
+
+    def _change(self, gone: Sequence[IndexSpec], new: Sequence[IndexSpec]) -> None:
         clone = self._current()
-        wanted = dict.fromkeys(spec for spec in indexes if spec not in self._impossible)
-        gone = [spec for spec in self._names if spec not in wanted]
-        new = [spec for spec in wanted if spec not in self._names]
-        if not gone and not new:
-            return
         clone.execute("PRAGMA query_only = OFF")
         for spec in gone:
-            name = self._names.pop(spec)
-            del self._specs[name]
+            name = self._pop(spec)
             clone.execute(f"DROP INDEX {name}")
             clone.execute("DELETE FROM sqlite_stat1 WHERE idx = ?", (name,))
         for spec in new:
@@ -116,11 +84,10 @@ class SqliteWhatIf:
 
     def _current(self) -> sqlite3.Connection:
         """The probe's copy, which it makes anew now and then; a new one has no index of ours."""
-        clone = self._probe.session()
+        clone = self._copies.session()
         if clone is not self._clone:
             self._clone = clone
-            self._names.clear()
-            self._specs.clear()
+            self._clear()
             known = clone.execute("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_stat1'").fetchall()
             if not known:
                 clone.execute("PRAGMA query_only = OFF")
@@ -129,7 +96,7 @@ class SqliteWhatIf:
 
     def _imagine(self, spec: IndexSpec, clone: sqlite3.Connection) -> None:
         self._made += 1
-        name = f"{_PREFIX}{self._made}"
+        name = f"{PREFIX}{self._made}"
         body = definition(spec, Dialect.SQLITE)
         try:
             clone.execute(f"CREATE INDEX {name} ON {quoted(spec.table, Dialect.SQLITE)} {body}")
@@ -139,10 +106,12 @@ class SqliteWhatIf:
         table = self._schema.table(spec.table)
         statistic = " ".join(str(number) for number in rows_per_value((*spec.keys, *spec.includes), table))
         clone.execute("INSERT INTO sqlite_stat1 VALUES (?, ?, ?)", (spec.table, name, statistic))
-        self._names[spec] = name
-        self._specs[name] = spec
+        self._note(spec, name)
 
     # -- cost
+
+    def _cost(self, plan: Plan) -> float:
+        return max(1.0, self._visits(plan.root, 1.0)[0])
 
     def _visits(self, node: PlanNode, loops: float) -> tuple[float, float]:
         """Rows that are visited below a node, and how many come out of its loops."""
@@ -168,7 +137,7 @@ class SqliteWhatIf:
         count = rows_of(table)
         is_covered = bool(node.details.get("covering")) or node.index == "PRIMARY KEY"
         if node.kind == "SCAN":
-            return count * (_ENTRY_OF_ROW if is_covered else 1.0), float(count)
+            return count * (ENTRY_OF_ROW if is_covered else 1.0), float(count)
         terms = [term for term in str(node.details.get("columns", "")).split(" AND ") if term]
         equals = sum("<" not in term and ">" not in term for term in terms)
         per_value = [count, 1] if node.index == "PRIMARY KEY" else self._per_value(node.index, table)

@@ -9,8 +9,10 @@ from typing import Final
 from tickspan.analysis.indexes.ddl import column_of
 from tickspan.analysis.sql.schema import Table
 
-__all__ = ["found_by_search", "rows_of", "rows_per_value", "search_cost", "sort_cost"]
+__all__ = ["ENTRY_OF_ROW", "found_by_search", "rows_of", "rows_per_value", "search_cost", "sort_cost"]
 
+ENTRY_OF_ROW: Final = 0.5
+"""An entry of an index, beside a row of the table, for one who reads them all."""
 _UNKNOWN_ROWS: Final = 100_000
 _DISTINCT_SHARE: Final = 0.1
 """Of the rows, how many different values a column has of which nothing is known."""
