@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,20 @@ def test_calls_of_a_minute_add_up_over_several_writes(tmp_path: Path) -> None:
     assert totals(path) == {KEY: (4, 1, 231, 8)}
     assert totals(path, 240.0) == {KEY: (1, 0, 1, 1)}
     store.close()
+
+
+def test_the_history_of_one_database_leaves_out_the_others(tmp_path: Path) -> None:
+    with closing(QueryStore(tmp_path / "queries.sqlite3")) as store:
+        noted(store, KEY, 3, 10)
+        noted(store, KEY._replace(namespace="other.db"), 4, 20)
+        noted(store, KEY._replace(service="risk"), 5, 30)
+        store.write()
+    with QueryReader(tmp_path / "queries.sqlite3") as reader:
+        minutes = [
+            [minute.at_s for minute in reader.history("f1", since_s, namespace)]
+            for since_s, namespace in ((0, None), (240, None), (0, "book.db"), (0, "none.db"))
+        ]
+    assert minutes == [[180, 240, 300], [240, 300], [180, 300], []]
 
 
 def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
