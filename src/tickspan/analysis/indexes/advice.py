@@ -128,7 +128,7 @@ def advise(
         except NotUnderstood as error:
             unknown.append(f"{_label(query)}: {error}")
     counts = len(readings), len(unknown)
-    tell(f"{counts[0]} statements read, {counts[1]} not understood")
+    tell(f"{counts[0]} statement{'' if counts[0] == 1 else 's'} to look at")
     hints = _hints(readings.values(), dialect)
     if whatif is None:
         if not len(schema):

@@ -50,7 +50,7 @@ _MAX_OPEN_JOINS: Final = 10
 """Joins that wait for their ON. sqlglot reads what follows such a join twice: 20 of them took 5 seconds."""
 _MAX_DEPTH: Final = 100
 """Levels of a tree. A chain of AND or OR counts once: nobody walks it by recursion."""
-_NOT_PARSED: Final = frozenset({Kind.TX, Kind.UTILITY, Kind.COPY, Kind.FETCH, Kind.CALL, Kind.UNKNOWN})
+_NOT_PARSED: Final = frozenset({Kind.TX, Kind.UTILITY, Kind.COPY, Kind.FETCH, Kind.CALL})
 _SQLGLOT: Final = {
     Dialect.POSTGRESQL: "postgres",
     Dialect.MYSQL: "mysql",
@@ -217,8 +217,11 @@ def _tree(tokens: Sequence[Token], names: frozenset[str], dialect: Dialect) -> e
     """The tree of one statement. Raises `_Unread`."""
     if tokens[-1][0] == BROKEN:
         raise _Unread(Reason.SYNTAX, len(tokens) - 1)
-    if summarise(tokens).kind in _NOT_PARSED:
+    kind = summarise(tokens).kind
+    if kind in _NOT_PARSED:
         raise _Unread(Reason.KIND)
+    if kind is Kind.UNKNOWN:
+        raise _Unread(Reason.SYNTAX)
     _refuse_depth(tokens)
     readable = _readable(tokens, names, dialect)
     try:

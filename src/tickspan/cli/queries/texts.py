@@ -15,36 +15,46 @@ from tickspan.analysis.sql.tokens import SEMICOLON
 from tickspan.cli.errors import CommandError
 from tickspan.cli.queries.shown import FoundItem
 
-__all__ = ["items_in", "items_of", "statements_in"]
+__all__ = ["Piece", "items_in", "items_of", "statements_in", "statements_of"]
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
+class Piece:
     """A statement of a file; its lines and columns begin at 1."""
 
     text: str
     line: int
     column: int
 
+    def placed(self, problem: Problem, file: str) -> str:
+        """A problem in it, by file, line and column."""
+        line = self.line + problem.line - 1
+        column = problem.column + (self.column - 1 if problem.line == 1 else 0)
+        return f"{file}:{line}:{column}: {_said(problem)}"
+
 
 def items_in(path: Path, dialect: str) -> tuple[list[FoundItem], list[str]]:
     """What the statements of a file break, and what could not be read of them. Raises `CommandError`."""
+    return _checked(statements_of(path, Dialect.of(dialect)), Dialect.of(dialect), str(path))
+
+
+def items_of(texts: Iterable[str], dialect: str) -> tuple[list[FoundItem], list[str]]:
+    """The same for texts of no file."""
+    return _checked([Piece(text, 0, 0) for text in texts], Dialect.of(dialect), "")
+
+
+def statements_of(path: Path, dialect: Dialect) -> list[Piece]:
+    """The statements of a file of SQL. Raises `CommandError`."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise CommandError(f"--from: {path}: {error.strerror}") from None
     except ValueError:
         raise CommandError(f"--from: {path}: not UTF-8") from None
-    pieces = list(statements_in(text, Dialect.of(dialect)))
-    return _checked(pieces, Dialect.of(dialect), str(path))
+    return list(statements_in(text, dialect))
 
 
-def items_of(texts: Iterable[str], dialect: str) -> tuple[list[FoundItem], list[str]]:
-    """The same for texts of no file."""
-    return _checked([_Piece(text, 0, 0) for text in texts], Dialect.of(dialect), "")
-
-
-def statements_in(text: str, dialect: Dialect) -> Iterator[_Piece]:
+def statements_in(text: str, dialect: Dialect) -> Iterator[Piece]:
     """The statements of a text, by the dialect's own rules of quotes and comments."""
     tokens = tokenise(text, dialect)
     offsets = token_offsets(text, tokens, dialect)
@@ -60,12 +70,12 @@ def statements_in(text: str, dialect: Dialect) -> Iterator[_Piece]:
         yield _piece(text, start, len(text))
 
 
-def _piece(text: str, start: int, end: int) -> _Piece:
+def _piece(text: str, start: int, end: int) -> Piece:
     at = problem_at(Reason.SYNTAX, text, start)
-    return _Piece(text[start:end].rstrip(), at.line, at.column)
+    return Piece(text[start:end].rstrip(), at.line, at.column)
 
 
-def _checked(pieces: Sequence[_Piece], dialect: Dialect, file: str) -> tuple[list[FoundItem], list[str]]:
+def _checked(pieces: Sequence[Piece], dialect: Dialect, file: str) -> tuple[list[FoundItem], list[str]]:
     checker = Checker()
     items: list[FoundItem] = []
     unread: list[str] = []
@@ -84,11 +94,12 @@ def _counts(problem: Problem) -> bool:
     return problem.reason is not Reason.KIND
 
 
-def _placed(problem: Problem, piece: _Piece, file: str, name: str) -> str:
-    line = piece.line + problem.line - 1
-    column = problem.column + (piece.column - 1 if problem.line == 1 else 0)
-    said = str(problem).partition(" (line ")[0]
-    return f"{file}:{line}:{column}: {said}" if file else f"{name}: {said}"
+def _placed(problem: Problem, piece: Piece, file: str, name: str) -> str:
+    return piece.placed(problem, file) if file else f"{name}: {_said(problem)}"
+
+
+def _said(problem: Problem) -> str:
+    return str(problem).partition(" (line ")[0]
 
 
 def _item(finding: Finding, place: str, parsed: Parsed) -> FoundItem:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tickspan.analysis.indexes import WorkloadQuery
-from tickspan.analysis.sql import Dialect, Kind
+from tickspan.analysis.sql import Dialect
 from tickspan.analysis.sql.parsed import Reason, parse
 from tickspan.cli.errors import CommandError
 from tickspan.cli.queries.options import LOCAL, STATEMENTS_VIEW, UNREACHABLE, spool_of
-from tickspan.cli.queries.texts import statements_in
+from tickspan.cli.queries.texts import statements_of
 
 if TYPE_CHECKING:
     from tickspan.analysis.plans.probe import Probe
@@ -84,27 +84,15 @@ def _counted(probe: Probe | None) -> Workload:
 
 
 def _file(path: Path, dialect: Dialect) -> Workload:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise CommandError(f"--from: {path}: {error.strerror}") from None
-    except ValueError:
-        raise CommandError(f"--from: {path}: not UTF-8") from None
     queries: list[WorkloadQuery] = []
     unread: list[str] = []
-    for piece in statements_in(text, dialect):
+    for piece in statements_of(path, dialect):
         parsed = parse(piece.text, dialect)
-        is_other = parsed.statement.kind is not Kind.UNKNOWN
-        problems = [p for p in parsed.problems if not (is_other and p.reason is Reason.KIND)]
+        problems = [problem for problem in parsed.problems if problem.reason is not Reason.KIND]
         if problems:
-            unread.append(_placed(path, piece.line, piece.column, problems[0].line, problems[0].column))
+            unread.append(piece.placed(problems[0], str(path)))
         elif parsed.trees:
             statement = parsed.statement
             name = f"{path}:{piece.line} {statement.summary}".rstrip()
             queries.append(WorkloadQuery(piece.text, statement.fingerprint, name=name))
     return Workload(tuple(queries), tuple(unread))
-
-
-def _placed(path: Path, line: int, column: int, line_in_it: int, column_in_it: int) -> str:
-    at = column_in_it + (column - 1 if line_in_it == 1 else 0)
-    return f"{path}:{line + line_in_it - 1}:{at}: syntax not understood"

@@ -70,6 +70,7 @@ def test_one_statement_that_cannot_be_read_does_not_hide_the_others() -> None:
         ("", Problem(Reason.KIND, 1, 1)),
         ("COMMIT", Problem(Reason.KIND, 1, 1)),
         ("LISTEN fills", Problem(Reason.KIND, 1, 1)),
+        ("SELEC id FROM orders", Problem(Reason.SYNTAX, 1, 1)),
         ("SAVEPOINT s1", Problem(Reason.KIND, 1, 1)),
         ("SELECT a\nFROM t WHERE b = = 1", Problem(Reason.SYNTAX, 2, 18)),
         ("SELECT a FROM t WHERE b = 'open", Problem(Reason.SYNTAX, 1, 27)),

@@ -58,7 +58,7 @@ def tickspan(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
 
 def test_a_file_is_advised_by_its_texts_and_what_is_unread_is_told_by_place(tickspan: Tickspan):
     status, printed, progress = tickspan("advise", "--from", "bot.sql", "--schema", "schema.sql")
-    assert (status, progress) == (0, "1 statements read, 0 not understood\n")
+    assert (status, progress) == (0, "1 statement to look at\n")
     assert printed.splitlines() == [
         "1. ticks (symbol, ts DESC)",
         "   +2.8 us for each row written, syntactic, advice 2a33f5604d9a",
@@ -67,8 +67,8 @@ def test_a_file_is_advised_by_its_texts_and_what_is_unread_is_told_by_place(tick
         "   CREATE INDEX CONCURRENTLY ix_ticks_symbol_ts_desc ON ticks (symbol, ts DESC);",
         "   undo: DROP INDEX CONCURRENTLY IF EXISTS ix_ticks_symbol_ts_desc;",
         "",
-        "bot.sql:5:20: syntax not understood",
-        "bot.sql:6:1: syntax not understood",
+        "bot.sql:5:20: not read: syntax not understood",
+        "bot.sql:6:1: not read: syntax not understood",
         "1 index, 1 read, 2 not understood",
     ]
 
@@ -84,7 +84,10 @@ def test_a_database_is_asked_and_left_as_it_was(tickspan: Tickspan, tmp_path: Pa
         "CREATE INDEX ix_ticks_symbol_ts_desc ON ticks (symbol, ts DESC)",
     ]
     assert told["statements"][0]["after"] < told["statements"][0]["before"] / 10
-    assert told["unread"] == ["bot.sql:5:20: syntax not understood", "bot.sql:6:1: syntax not understood"]
+    assert told["unread"] == [
+        "bot.sql:5:20: not read: syntax not understood",
+        "bot.sql:6:1: not read: syntax not understood",
+    ]
     assert (tmp_path / "trading.db").read_bytes() == before
     assert [item.name for item in recall(tmp_path / "spool").values()] == ["ix_ticks_symbol_ts_desc"]
 
