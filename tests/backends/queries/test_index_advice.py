@@ -21,7 +21,7 @@ from tickspan.analysis.indexes.advice import WorkloadAnalysis, advise
 from tickspan.analysis.indexes.whatif import NoPlan, WhatIf
 from tickspan.analysis.sql import Dialect, canonicalise
 from tickspan.analysis.sql.schema import Schema
-from tickspan.processors.queries.catalogs.postgresql import read_statistics_age_s, read_workload
+from tickspan.processors.queries.catalogs.postgresql import read_statistics_age_s
 from tickspan.processors.queries.probes.mysql import MysqlProbe
 from tickspan.processors.queries.probes.postgresql import PostgresqlProbe
 from tickspan.processors.queries.probes.sqlite import SqliteProbe
@@ -193,7 +193,10 @@ def test_what_the_server_counted_is_a_workload(postgresql: str) -> None:
             for order in range(5):
                 connection.execute("SELECT * FROM fills WHERE order_id = %s", (order,))
             connection.execute("SELECT count(*) FROM ticks WHERE ts > now() - interval '1 day'")
-        queries = read_workload(probe.session())
+        queries = [
+            WorkloadQuery(counted.sql, counted.sql, counted.calls, counted.total_s / counted.calls)
+            for counted in probe.counted()
+        ]
         schema = probe.schema()
         with HypopgWhatIf(probe, schema) as whatif:
             found = advise(queries, schema, Dialect.POSTGRESQL, whatif=whatif)

@@ -40,4 +40,4 @@ def probe_of(dsn: str) -> Generator[Probe]:
             raise
         raise CommandError(f"{error.name} is not installed; pip install 'tickspan[queries]'") from None
     except Unreachable as error:
-        raise CommandError(f"the database cannot be asked: {error}", UNREACHABLE) from None
+        raise CommandError(f"{error}", UNREACHABLE) from None

@@ -12,7 +12,8 @@ from tickspan.analysis.indexes import WorkloadQuery
 from tickspan.analysis.sql import Dialect
 from tickspan.analysis.sql.parsed import Reason, parse
 from tickspan.cli.errors import CommandError
-from tickspan.cli.queries.options import LOCAL, STATEMENTS_VIEW, UNREACHABLE, spool_of
+from tickspan.cli.queries.options import LOCAL, STATEMENTS_VIEW, spool_of
+from tickspan.cli.queries.server import counted_by
 from tickspan.cli.queries.texts import statements_of
 
 if TYPE_CHECKING:
@@ -63,24 +64,18 @@ def _local(options: argparse.Namespace, dialect: Dialect) -> Workload:
 
 
 def _counted(probe: Probe | None) -> Workload:
-    from tickspan.processors.queries.catalogs.postgresql import read_workload  # psycopg: an extra
-    from tickspan.processors.queries.probes.postgresql import PostgresqlProbe
-
-    if not isinstance(probe, PostgresqlProbe):
-        raise CommandError(f"'--from {STATEMENTS_VIEW}' needs --dsn-env VARIABLE of a PostgreSQL database")
-    try:
-        queries = read_workload(probe.session())
-    except LookupError as error:
-        raise CommandError(str(error), UNREACHABLE) from None
-    # Everything that the server counted is there: SET, BEGIN and the like are no workload for indexes.
-    parsed = [(query, parse(query.sql, Dialect.POSTGRESQL)) for query in queries]
-    read = [query for query, found in parsed if found.trees]
-    unread = [
-        f"{query.fingerprint}: {found.problems[0]}"
-        for query, found in parsed
-        if not found.trees and found.problems[0].reason is not Reason.KIND
-    ]
-    return Workload(tuple(read), tuple(unread))
+    queries: list[WorkloadQuery] = []
+    unread: list[str] = []
+    for counted in counted_by(probe):
+        parsed = parse(counted.sql, Dialect.POSTGRESQL)
+        fingerprint = parsed.statement.fingerprint
+        # Everything that the server counted is there: SET, BEGIN and the like are no workload for indexes.
+        if parsed.trees:
+            mean_s = counted.total_s / max(counted.calls, 1)
+            queries.append(WorkloadQuery(counted.sql, fingerprint, counted.calls, mean_s))
+        elif parsed.problems[0].reason is not Reason.KIND:
+            unread.append(f"{fingerprint}: {parsed.problems[0]}")
+    return Workload(tuple(queries), tuple(unread))
 
 
 def _file(path: Path, dialect: Dialect) -> Workload:

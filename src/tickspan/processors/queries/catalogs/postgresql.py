@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from tickspan.analysis.indexes.model import WorkloadQuery
 from tickspan.analysis.sql import Dialect, canonicalise
 from tickspan.analysis.sql.schema import Column, ForeignKey, Index, Schema, Table
 from tickspan.processors.queries.catalogs.connection import Connection, rows
 
-__all__ = ["read_schema", "read_statistics_age_s", "read_workload"]
+__all__ = ["CountedStatement", "read_schema", "read_statements", "read_statistics_age_s"]
 
 _TABLES: Final = """
 SELECT c.oid, n.nspname, c.relname, c.relkind = 'p',
@@ -75,15 +74,33 @@ WHERE k.contype = 'f' AND k.conparentid = 0
 ORDER BY k.conname
 """
 _STATEMENTS: Final = """
-SELECT s.query, s.calls, s.mean_exec_time / 1000
+SELECT s.query, s.calls, s.rows, s.total_exec_time / 1000, pg_catalog.current_database()
 FROM {extension}.pg_stat_statements s
 WHERE s.dbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
   AND s.toplevel
 ORDER BY s.total_exec_time DESC
 LIMIT {limit}
 """
-_MOST_STATEMENTS: Final = 1_000
+_MOST_STATEMENTS: Final = 5_000
 _DESCENDING: Final = 1
+
+
+class CountedStatement(NamedTuple):
+    """A statement as a server has counted it.
+
+    Attributes:
+        sql: its text, with `$1` for each constant.
+        calls: how often it ran.
+        rows: that it handed out, or changed.
+        total_s: seconds it took in all.
+        database: that it ran in.
+    """
+
+    sql: str
+    calls: int
+    rows: int
+    total_s: float
+    database: str
 
 
 def read_schema(connection: Connection) -> Schema:
@@ -115,8 +132,8 @@ def read_statistics_age_s(connection: Connection) -> float:
     return float(age)
 
 
-def read_workload(connection: Connection) -> list[WorkloadQuery]:
-    """What `pg_stat_statements` has of this database, the most expensive first; at most 1,000 statements.
+def read_statements(connection: Connection) -> list[CountedStatement]:
+    """What `pg_stat_statements` has of this database, the most expensive first; at most 5,000 statements.
 
     Raises:
         LookupError: the extension is not there; the message says what to do.
@@ -131,15 +148,10 @@ def read_workload(connection: Connection) -> list[WorkloadQuery]:
             "pg_stat_statements is not there: add it to shared_preload_libraries, restart the server, "
             "and run CREATE EXTENSION pg_stat_statements"
         )
-    statements = rows(connection, _STATEMENTS.format(extension=found[0][0], limit=_MOST_STATEMENTS))
+    counted = rows(connection, _STATEMENTS.format(extension=found[0][0], limit=_MOST_STATEMENTS))
     return [
-        WorkloadQuery(
-            sql=sql,
-            fingerprint=canonicalise(sql, Dialect.POSTGRESQL).fingerprint,
-            calls=int(calls),
-            mean_s=float(mean_s),
-        )
-        for sql, calls, mean_s in statements
+        CountedStatement(sql, int(calls), int(count), float(total_s), str(database))
+        for sql, calls, count, total_s, database in counted
     ]
 
 

@@ -21,6 +21,7 @@ from tickspan.analysis.plans.stand_ins import with_stand_ins
 from tickspan.analysis.sql import Dialect, Flag, Kind
 from tickspan.analysis.sql.schema import Schema
 from tickspan.processors.queries.catalogs.mysql import read_schema
+from tickspan.processors.queries.probes import reasons
 from tickspan.processors.queries.probes.question import (
     CATALOG_TIMEOUT_S,
     PLANNING_TIMEOUT_S,
@@ -204,7 +205,7 @@ class MysqlProbe:
             number = error.args[0] if error.args and isinstance(error.args[0], int) else 0
             if not number or number in _GONE:
                 self.close()
-                raise Unreachable(f"MySQL cannot be asked: {type(error).__name__} {number}") from None
+                raise reasons.unreachable("MySQL", self._dsn, reasons.of_mysql(error)) from None
             reason = _REFUSALS.get(number, f"the database does not plan it: {type(error).__name__}")
             kind = Overrun if number in _OVERRUNS else Refused
             raise kind(f"{reason} ({number})") from None

@@ -22,7 +22,8 @@ from tickspan.analysis.plans.placeholders import Place, Role, places
 from tickspan.analysis.plans.probe import Refused, Unreachable
 from tickspan.analysis.sql import Dialect, Flag
 from tickspan.analysis.sql.schema import Schema
-from tickspan.processors.queries.catalogs.postgresql import read_schema
+from tickspan.processors.queries.catalogs.postgresql import CountedStatement, read_schema, read_statements
+from tickspan.processors.queries.probes import reasons
 from tickspan.processors.queries.probes.question import (
     CATALOG_TIMEOUT_S,
     PLANNING_TIMEOUT_S,
@@ -160,6 +161,19 @@ class PostgresqlProbe:
         with self._told():
             return self._connected()
 
+    def counted(self) -> list[CountedStatement]:
+        """What the server has counted of its statements: see `read_statements`.
+
+        Raises:
+            LookupError: the extension is not there; the message says what to do.
+            Unreachable: it cannot be asked.
+        """
+        try:
+            with self._told(), self._transaction(CATALOG_TIMEOUT_S) as ask:
+                return read_statements(ask.connection)
+        except Refused as refused:
+            raise Unreachable(f"pg_stat_statements cannot be read: {refused}") from None
+
     @contextmanager
     def _transaction(self, timeout_s: float = PLANNING_TIMEOUT_S) -> Generator[_Transaction]:
         ask = _Transaction(self._connected())
@@ -200,9 +214,7 @@ class PostgresqlProbe:
                 raise
             if code is None or code.startswith(("08", "57P", "53", "28", "3D")):
                 self.close()
-                raise Unreachable(
-                    f"PostgreSQL cannot be asked: {type(error).__name__} {code or ''}".rstrip()
-                ) from None
+                raise reasons.unreachable("PostgreSQL", self._dsn, reasons.of_postgresql(error)) from None
             reason = _REFUSALS.get(code, f"the database does not plan it: {type(error).__name__}")
             kind = Overrun if code in _OVERRUNS else Refused
             raise kind(f"{reason} ({code})") from None

@@ -23,6 +23,7 @@ from tickspan.analysis.plans.probe import Refused, Unreachable
 from tickspan.analysis.sql import Dialect, Flag
 from tickspan.analysis.sql.schema import Schema
 from tickspan.processors.queries.catalogs.sqlite import read_schema
+from tickspan.processors.queries.probes import reasons
 from tickspan.processors.queries.probes.question import question
 
 __all__ = ["SqliteProbe"]
@@ -124,16 +125,15 @@ class SqliteProbe:
 
     @contextmanager
     def _told(self) -> Generator[None]:
-        """SQLite's errors as ours, by their names: messages quote names only, but there is no need."""
+        """SQLite's errors as ours: a message may quote the statement, so it is never shown."""
         try:
             yield
         except PlanFormatError as error:
             raise Refused(str(error)) from None
         except sqlite3.Error as error:
-            name = getattr(error, "sqlite_errorname", type(error).__name__)
-            if name.startswith(("SQLITE_CANTOPEN", "SQLITE_BUSY", "SQLITE_NOTADB", "SQLITE_IOERR")):
-                raise Unreachable(f"SQLite cannot be asked: {name}") from None
-            raise Refused(f"SQLite does not plan it: {name}") from None
+            if (why := reasons.of_sqlite(error)) is not None:
+                raise Unreachable(f"SQLite at {self._path.name}: {why}") from None
+            raise Refused(f"SQLite does not plan it: {reasons.of_sqlite_refusal(error)}") from None
 
 
 def _statistics(file: sqlite3.Connection) -> list[tuple[str, str | None, str]]:
