@@ -213,7 +213,14 @@ SECTIONS: Final[tuple[Section, ...]] = (
     ),
     Section(
         "Plans",
-        ("Seen in the plan that the database made.",),
+        (
+            'Seen in the plan that the database made: by the agent with `queries.plans = "probe"`, and by',
+            "`tickspan queries explain`. `misestimate`, `planning_dominates` and `trigger_time` need a",
+            "statement that was run: `explain --analyze`. `plan_regression` compares how long calls took",
+            "under two plans. Only an agent that probes knows that: nothing of it is told of a file of SQL,",
+            "of pg_stat_statements, by `explain`, by `auto_explain`, or where the program itself looks",
+            '(`queries.mode = "thread"`).',
+        ),
         "tickspan.analysis.plans.rules",
         _of_plans,
     ),

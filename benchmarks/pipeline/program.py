@@ -5,14 +5,51 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from benchmarks.pipeline.ground import Ground, opened
 from benchmarks.pipeline.race import Progress
 from benchmarks.pipeline.sections import Section, markdown, targets_markdown
 from benchmarks.sidebyside.circumstances import Circumstances
+from benchmarks.sidebyside.lines import ChildError
+
+S = TypeVar("S")
+
+
+def main(
+    name: str,
+    doc: str | None,
+    measurements: Mapping[str, Callable[[Ground[S], Progress], Section]],
+    *,
+    quick: S,
+    full: S,
+) -> int:
+    """Measure on one ground, print, and say whether everything is there: the exit status.
+
+    Args:
+        name: of the program, for its errors.
+        doc: of its module; the first line describes it.
+        measurements: by the names that `--only` takes.
+        quick: the scale with `--quick`.
+        full: the scale without.
+    """
+    asked = options(doc, measurements, "to see that all works: no verdict to rely on").parse_args()
+    scale = quick if asked.quick else full
+    circumstances, begun = Circumstances.now(), time.monotonic()
+    try:
+        with opened(scale) as ground:
+            sections = [measurements[only](ground, progress(only)) for only in asked.only]
+    except ChildError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 1
+    print(report(circumstances, sections, time.monotonic() - begun))
+    if asked.json is not None:
+        write_data(asked.json, circumstances, scale, sections)
+    return 1 if any(section.faults for section in sections) else 0
 
 
 def options(doc: str | None, names: Iterable[str], quick: str) -> argparse.ArgumentParser:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.pipeline.figures import percentile
+from benchmarks.pipeline.ground import ROOT, in_turns, launch
 from benchmarks.pipeline.race import Progress
 from benchmarks.pipeline.sections import Section, Table, Target, at_most, multiple
-from benchmarks.queries.place import ROOT, Place, in_turns, launch
+from benchmarks.queries.place import Place
 from benchmarks.sidebyside.costs import Spread
 from benchmarks.sidebyside.lines import Child
 

@@ -39,6 +39,10 @@ class Counted:
         """See `WhatIf.size`."""
         return self._whatif.size(index)
 
+    def share(self, index: IndexSpec) -> float:
+        """See `WhatIf.share`."""
+        return self._whatif.share(index)
+
 
 def dexter(queries: Sequence[WorkloadQuery], schema: Schema, whatif: WhatIf) -> list[IndexSpec]:
     """Dexter's rule: single columns, then pairs; a statement's indexes are kept if they halve its cost."""

@@ -7,7 +7,6 @@ changes no status.
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -18,13 +17,9 @@ from benchmarks.pipeline import program
 from benchmarks.pipeline.race import Progress
 from benchmarks.pipeline.sections import Section
 from benchmarks.queries import advice, hotpath, stalls
-from benchmarks.queries.place import FULL, QUICK, Place, opened
-from benchmarks.sidebyside.circumstances import Circumstances
-from benchmarks.sidebyside.lines import ChildError
+from benchmarks.queries.place import FULL, QUICK, Place
 
-Measurement = Callable[[Place, Progress], Section]
-
-MEASUREMENTS: Final[Mapping[str, Measurement]] = {
+MEASUREMENTS: Final[Mapping[str, Callable[[Place, Progress], Section]]] = {
     "hotpath": hotpath.texts,
     "sqlalchemy": hotpath.statements,
     "stall": stalls.stalls,
@@ -32,23 +27,5 @@ MEASUREMENTS: Final[Mapping[str, Measurement]] = {
 }
 
 
-def main() -> int:
-    """Measure, print, and say whether everything is there."""
-    quick = "to see that all works: no verdict to rely on"
-    asked = program.options(__doc__, MEASUREMENTS, quick).parse_args()
-    scale = QUICK if asked.quick else FULL
-    circumstances, begun = Circumstances.now(), time.monotonic()
-    try:
-        with opened(scale) as place:
-            sections = [MEASUREMENTS[name](place, program.progress(name)) for name in asked.only]
-    except ChildError as error:
-        print(f"bench-queries: {error}", file=sys.stderr)
-        return 1
-    print(program.report(circumstances, sections, time.monotonic() - begun))
-    if asked.json is not None:
-        program.write_data(asked.json, circumstances, scale, sections)
-    return 1 if any(section.faults for section in sections) else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program.main("bench-queries", __doc__, MEASUREMENTS, quick=QUICK, full=FULL))

@@ -13,9 +13,10 @@ from typing import Any, Final
 
 from benchmarks.pipeline import processes
 from benchmarks.pipeline.figures import percentile
+from benchmarks.pipeline.ground import in_turns, launch
 from benchmarks.pipeline.race import Progress
 from benchmarks.pipeline.sections import Section, Table, Target
-from benchmarks.queries.place import Place, in_turns, launch
+from benchmarks.queries.place import Place
 from benchmarks.sidebyside.lines import Child
 from tickspan.processors.queries.store import FILE, QueryReader
 

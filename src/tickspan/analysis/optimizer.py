@@ -154,7 +154,7 @@ class QueryOptimizer:
             execution_time_s=time_s,
             plan=plan,
             findings=tuple(sorted(findings, key=lambda found: -found.severity)),
-            index_recommendations=advice.advice if advice is not None else (),
+            index_recommendations=(*advice.advice, *advice.untried) if advice is not None else (),
             unknown=tuple(dict.fromkeys([*unknown, *_of_advice(advice, statement)])),
         )
 

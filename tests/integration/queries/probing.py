@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -68,6 +68,10 @@ class Probing:
         bodies = [self._span(attributes, duration_ms) for _ in range(times)]
         entries = [Entry(_STREAM, body, 1, number) for number, body in enumerate(bodies)]
         self._keep(self.tap.on_batch(TapBatch("101-7-ab", "bot", entries)))
+
+    def heard(self, entries: Sequence[Entry]) -> None:
+        """A program recorded these."""
+        self._keep(self.tap.on_batch(TapBatch("101-7-ab", "bot", list(entries))))
 
     def until(self, holds: Callable[[], bool]) -> None:
         """Tick until something is so."""

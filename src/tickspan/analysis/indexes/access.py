@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
@@ -50,7 +52,7 @@ class Access:
         reads: every column that is used; None when whole rows are.
         constants: conditions with a constant in them, (column, text), usable as a partial index's predicate.
         expressions: of columns, compared as `equals` are, in the dialect's words.
-        searched: columns with a LIKE that starts with a wildcard.
+        searched: columns with a LIKE that starts with a wildcard and has three letters or digits in a row.
         prefixed: columns with a LIKE that starts with text.
     """
 
@@ -111,8 +113,8 @@ def read(sql: str, schema: Schema, dialect: Dialect) -> Reading:
         NotUnderstood: it is no SELECT, INSERT, UPDATE or DELETE, or its syntax is not known.
     """
     statement = _parsed(sql, dialect)
-    for table in statement.find_all(exp.Table):
-        _mark(table, schema)
+    ctes = {cte.alias_or_name.casefold() for cte in statement.find_all(exp.CTE)}
+    _mark(statement, schema, ctes)
     write = _write(statement, schema)
     tables = tuple(dict.fromkeys(_name(table) for table in statement.find_all(exp.Table)))
     query = _as_query(statement)
@@ -121,7 +123,6 @@ def read(sql: str, schema: Schema, dialect: Dialect) -> Reading:
     accesses = _accesses(query, schema, dialect)
     if isinstance(statement, exp.Update | exp.Delete):
         accesses = (replace(access, reads=None) for access in accesses)
-    ctes = {cte.alias_or_name.casefold() for cte in statement.find_all(exp.CTE)}
     return Reading(
         tuple(dict.fromkeys(access for access in accesses if not access.is_idle)),
         tuple(name for name in tables if name.casefold() not in ctes),
@@ -150,14 +151,52 @@ _WHY: Final = {
 }
 
 
-def _mark(table: exp.Table, schema: Schema) -> None:
-    """Remember the schema's name of a table, and leave its bare name: columns are looked up by that."""
-    written = ".".join(part.name for part in table.parts)
-    known = schema.table(written)
-    table.meta[_KNOWN] = written if known is None else known.name
-    if known is not None and table.args.get("db") is not None:
+def _mark(statement: exp.Expr, schema: Schema, ctes: Collection[str]) -> None:
+    """Remember the schema's names of tables, and give each that it knows a name without a namespace.
+
+    Columns are looked up by such names, and several namespaces may have a table of one name.
+    """
+    tables = list(statement.find_all(exp.Table))
+    names: dict[str, str] = {}
+    unaliased = Counter(table.name for table in tables if not table.alias)
+    for table in tables:
+        written = ".".join(part.name for part in table.parts)
+        known = None if _is_cte(table, ctes) else schema.table(written)
+        table.meta[_KNOWN] = written if known is None else known.name
+        if known is None:
+            continue
+        if not table.alias:
+            table.set(
+                "alias", exp.TableAlias(this=_alias(table, statement, is_only=unaliased[table.name] == 1))
+            )
+        table.set("this", exp.to_identifier(names.setdefault(known.name, f"table_{len(names)}")))
         table.set("db", None)
         table.set("catalog", None)
+
+
+def _is_cte(table: exp.Table, ctes: Collection[str]) -> bool:
+    """Whether it names a common table expression, from outside of that."""
+    if table.args.get("db") is not None or table.name.casefold() not in ctes:
+        return False
+    around = table.find_ancestor(exp.CTE)
+    is_own = around is not None and around.alias_or_name.casefold() == table.name.casefold()
+    with_ = None if around is None else around.find_ancestor(exp.With)
+    return not is_own or (with_ is not None and bool(with_.args.get("recursive")))
+
+
+def _alias(table: exp.Table, statement: exp.Expr, *, is_only: bool) -> exp.Identifier:
+    """What a table without an alias is called: by its name, or, beside another of that name, by all of it.
+
+    `SELECT a.t.x FROM a.t, b.t` is one that says which.
+    """
+    if is_only or not table.db:
+        return table.this.copy()
+    alias = exp.to_identifier(f"{table.db}_{table.name}")
+    for column in statement.find_all(exp.Column):
+        if (column.db, column.table) == (table.db, table.name):
+            column.set("table", alias.copy())
+            column.set("db", None)
+    return alias
 
 
 def _name(table: exp.Table) -> str:
@@ -214,7 +253,7 @@ def _other_tables(statement: exp.Expr) -> Iterator[exp.Expr]:
 
 def _accesses(query: exp.Expr, schema: Schema, dialect: Dialect) -> Iterator[Access]:
     columns: dict[str, object] = {
-        known.name.rpartition(".")[2]: {column.name: "text" for column in known.columns}
+        table.name: {column.name: "text" for column in known.columns}
         for table in query.find_all(exp.Table)
         if (known := schema.table(_name(table))) is not None and known.columns
     }
@@ -274,6 +313,7 @@ _BySource: TypeAlias = dict[_Source, _Facts]
 
 _RANGES: Final = (exp.GT, exp.GTE, exp.LT, exp.LTE)
 _LIKES: Final = (exp.Like, exp.ILike)
+_TRIGRAM: Final = re.compile(r"[^\W_]{3}")
 _STABLE_FUNCTIONS: Final = (exp.Lower, exp.Upper, exp.Abs, exp.Coalesce, exp.Left, exp.Right, exp.Substring)
 _PLAIN_PARTS: Final = (exp.Column, exp.Identifier, exp.Literal, exp.Paren, *_STABLE_FUNCTIONS)
 
@@ -365,6 +405,28 @@ class _ScopeReader:
             self._note_equal(condition.this, condition, into)
         elif isinstance(condition, exp.Column):
             self._note_equal(condition, condition, into)
+        elif isinstance(condition, exp.Not):
+            self._read_negation(condition, into)
+
+    def _read_negation(self, condition: exp.Not, into: _BySource) -> None:
+        """`NOT is_open` compares a truth value; `closed_at IS NOT NULL` may be what a partial index holds."""
+        inner = condition.this
+        is_set = isinstance(inner, exp.Is) and isinstance(inner.expression, exp.Null)
+        place = self._column(inner.this if is_set else inner)
+        if place is None:
+            return
+        alias, column = place
+        if is_set:
+            text = self._text(exp.Is(this=inner.this.copy(), expression=exp.Null()))
+            constant = (column, f"{text.removesuffix('NULL')}NOT NULL")
+            into.setdefault(alias, _Facts()).constants.append(constant)
+        elif self._is_truth_value(alias, column):
+            self._note_equal(inner, condition, into)
+
+    def _is_truth_value(self, alias: _Source, name: str) -> bool:
+        table = self._known[alias]
+        column = None if table is None else table.column(name)
+        return column is not None and column.type == "boolean"
 
     def _read_equality(self, condition: exp.Binary, into: _BySource) -> None:
         for side, other in ((condition.left, condition.right), (condition.right, condition.left)):
@@ -414,7 +476,7 @@ class _ScopeReader:
         facts = into.setdefault(place[0], _Facts())
         starts_free = pattern.name[:1] in {"%", "_"}
         if starts_free or isinstance(condition, exp.ILike):
-            facts.searched.append(place[1])
+            facts.searched += [place[1]] if _TRIGRAM.search(pattern.name) else []
         else:
             facts.prefixed.append(place[1])
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from tickspan.analysis.findings import Confidence
 from tickspan.analysis.indexes.access import Access, NotUnderstood, Reading, read
-from tickspan.analysis.indexes.candidates import best_guess, candidates, covers, trigram_hint
-from tickspan.analysis.indexes.ddl import column_of, create, drop, identity, index_name
+from tickspan.analysis.indexes.candidates import best_guess, candidates, covers, trigram
+from tickspan.analysis.indexes.ddl import column_of, create, drop, family_of, identity, index_names
 from tickspan.analysis.indexes.library import Task
 from tickspan.analysis.indexes.model import IndexAdvice, IndexSpec, WorkloadQuery
 from tickspan.analysis.indexes.select import Limits, Selected, Selection, select, weights
@@ -24,6 +25,7 @@ __all__ = ["QueryChange", "WorkloadAnalysis", "advise", "tasks_of"]
 _BTREE_WRITE_S: Final = 2.8e-6
 """Added to each row written by one more B-tree of PostgreSQL: 2.0 µs without, 24.2 with eight."""
 
+_WORD: Final = re.compile(r"\w+")
 _BRIN_WRITE_S: Final = 0.1e-6
 _HOT_UPDATE_LOSS: Final = 2.0
 """An update of an indexed column cannot be heap-only: every index of the table gets an entry."""
@@ -61,7 +63,8 @@ class WorkloadAnalysis:
         advice: indexes worth having, the most valuable first.
         queries: what they do to each statement that was planned, the heaviest first; none without a what-if.
         unknown: what could not be told and why, one line each.
-        hints: what else would help that no what-if can try, one line each.
+        untried: indexes that would help besides, by the text alone, and that no what-if can try; not within
+            a limit of storage.
         explains: how often the planner was asked.
         read: how many statements were understood.
         not_understood: how many were not.
@@ -70,7 +73,7 @@ class WorkloadAnalysis:
     advice: tuple[IndexAdvice, ...]
     queries: tuple[QueryChange, ...] = ()
     unknown: tuple[str, ...] = ()
-    hints: tuple[str, ...] = ()
+    untried: tuple[IndexAdvice, ...] = ()
     explains: int = 0
     read: int = 0
     not_understood: int = 0
@@ -129,14 +132,16 @@ def advise(
             unknown.append(f"{_label(query)}: {error}")
     counts = len(readings), len(unknown)
     tell(f"{counts[0]} statement{'' if counts[0] == 1 else 's'} to look at")
-    hints = _hints(readings.values(), dialect)
+    trigrams = _trigrams(readings, schema, dialect)
     if whatif is None:
         if not len(schema):
             unknown.append("no schema: existing indexes and row counts unknown")
+        guesses = _guesses(readings, schema, dialect)
+        writer = _Writer([*guesses, *trigrams], schema, dialect)
         return WorkloadAnalysis(
-            _from_text(readings, schema, dialect),
+            tuple(writer.guessed(guess, access, readings) for guess, access in guesses.items()),
             unknown=tuple(unknown),
-            hints=hints,
+            untried=tuple(writer.untried(spec, served) for spec, served in trigrams.items()),
             read=counts[0],
             not_understood=counts[1],
         )
@@ -144,7 +149,7 @@ def advise(
         _tasks(readings, schema, dialect),
         whatif,
         Limits(storage_bytes),
-        penalty=_WriteCost(readings).share,
+        penalty=_WriteCost(readings, dialect, whatif.share).share,
         progress=tell,
     )
     unknown += [
@@ -152,13 +157,12 @@ def advise(
         for query in readings
         if query.fingerprint in selection.unplanned
     ]
+    writer = _Writer([*(chosen.index for chosen in selection.indexes), *trigrams], schema, dialect)
     return WorkloadAnalysis(
-        advice=tuple(
-            _advice_of(chosen, selection, readings, schema, dialect) for chosen in selection.indexes
-        ),
-        queries=_changes(readings, selection),
+        advice=tuple(writer.proved(chosen, selection, readings) for chosen in selection.indexes),
+        queries=_changes(readings, selection, writer.names),
         unknown=tuple(unknown),
-        hints=hints,
+        untried=tuple(writer.untried(spec, served) for spec, served in trigrams.items()),
         explains=selection.explains,
         read=counts[0],
         not_understood=counts[1],
@@ -187,25 +191,37 @@ def _added(one: WorkloadQuery, other: WorkloadQuery) -> WorkloadQuery:
     return WorkloadQuery(one.sql, one.fingerprint, calls, total_s / calls if calls else 0.0, one.name)
 
 
-def _hints(readings: Iterable[Reading], dialect: Dialect) -> tuple[str, ...]:
-    told = (trigram_hint(access, dialect) for reading in readings for access in reading.accesses)
-    return tuple(dict.fromkeys(hint for hint in told if hint))
+def _trigrams(
+    readings: Mapping[WorkloadQuery, Reading], schema: Schema, dialect: Dialect
+) -> dict[IndexSpec, tuple[str, ...]]:
+    """Indexes for searches inside of texts, with the fingerprints of the statements that search."""
+    found: dict[IndexSpec, tuple[str, ...]] = {}
+    for query, reading in readings.items():
+        specs = (trigram(access, schema.table(access.table), dialect) for access in reading.accesses)
+        for spec in dict.fromkeys(specs):
+            if spec is not None:
+                found[spec] = (*found.get(spec, ()), query.fingerprint)
+    return found
 
 
 # -- from the text alone
 
 
-def _from_text(
+def _guesses(
     readings: Mapping[WorkloadQuery, Reading], schema: Schema, dialect: Dialect
-) -> tuple[IndexAdvice, ...]:
+) -> dict[IndexSpec, Access]:
+    """Of each statement's shape, without those that others contain; each with the first that asks for it."""
     guesses: dict[IndexSpec, Access] = {}
     for reading in readings.values():
         for access in reading.accesses:
             guess = best_guess(access, schema.table(access.table), dialect)
             if guess is not None:
                 guesses.setdefault(guess, access)
-    kept = [spec for spec in guesses if not any(spec != other and covers(spec, other) for other in guesses)]
-    return tuple(_advice(spec, schema, dialect, _shape(spec, guesses[spec])) for spec in kept)
+    return {
+        spec: access
+        for spec, access in guesses.items()
+        if not any(spec != other and covers(spec, other) for other in guesses)
+    }
 
 
 def _shape(spec: IndexSpec, access: Access) -> str:
@@ -228,34 +244,101 @@ def _among(spec: IndexSpec, columns: Sequence[str]) -> tuple[str, ...]:
     return tuple(column for column in columns if column in keys)
 
 
-def _advice(spec: IndexSpec, schema: Schema, dialect: Dialect, reason: str) -> IndexAdvice:
-    table = schema.table(spec.table)
-    is_partitioned = table is not None and table.is_partitioned
-    return IndexAdvice(
-        id=identity(spec, f"{dialect} {schema.default_namespace}"),
-        index=spec,
-        name=index_name(spec),
-        ddl=create(
-            spec,
-            dialect,
-            is_partitioned=is_partitioned,
-            partitions=() if table is None else table.partitions,
-        ),
-        rollback_ddl=drop(spec, dialect, is_partitioned=is_partitioned),
-        confidence=Confidence.SYNTACTIC,
-        reason=f"{reason}{_PARTITIONED}" if is_partitioned and dialect is Dialect.POSTGRESQL else reason,
-        size_bytes=None if table is None else btree_bytes(spec, table),
-        write_cost_s=_write_s(spec, dialect),
-    )
+class _Writer:
+    """Writes advice: names that differ, DDL, and why.
+
+    Args:
+        specs: all that is advised together.
+        schema: of its database.
+        dialect: of the DDL.
+    """
+
+    def __init__(self, specs: Sequence[IndexSpec], schema: Schema, dialect: Dialect) -> None:
+        self._schema = schema
+        self._dialect = dialect
+        families = [family_of(spec, self._partitions(spec)) for spec in specs]
+        self.names = index_names(families, _taken(schema))
+
+    def guessed(
+        self, spec: IndexSpec, access: Access, readings: Mapping[WorkloadQuery, Reading]
+    ) -> IndexAdvice:
+        """By the shape of the statements that it is for."""
+        served = (query.fingerprint for query, reading in readings.items() if self._serves(spec, reading))
+        return self._advice(spec, _shape(spec, access), tuple(served))
+
+    def untried(self, spec: IndexSpec, served: tuple[str, ...]) -> IndexAdvice:
+        """A trigram index for searches inside of texts."""
+        why = "reads every row. It could not be tried: no what-if has GIN."
+        return self._advice(spec, f"LIKE '%...%' on {column_of(spec.keys[0])} {why}", served)
+
+    def proved(
+        self, chosen: Selected, selection: Selection, readings: Mapping[WorkloadQuery, Reading]
+    ) -> IndexAdvice:
+        """By what a planner made of it."""
+        costs = {
+            query.fingerprint: (
+                selection.before[query.fingerprint],
+                selection.after[query.fingerprint].cost,
+            )
+            for query in readings
+            if _is_served(query, chosen.index, selection)
+        }
+        plain = self._advice(chosen.index, _gains(costs), tuple(costs))
+        size = plain.size_bytes if chosen.size_bytes is None else chosen.size_bytes
+        return replace(plain, confidence=Confidence.WHAT_IF, costs=costs, size_bytes=size)
+
+    def _serves(self, spec: IndexSpec, reading: Reading) -> bool:
+        guesses = (
+            best_guess(access, self._schema.table(access.table), self._dialect) for access in reading.accesses
+        )
+        return any(guess is not None and covers(guess, spec) for guess in guesses)
+
+    def _advice(self, spec: IndexSpec, reason: str, served: tuple[str, ...]) -> IndexAdvice:
+        table = self._schema.table(spec.table)
+        is_partitioned = table is not None and table.is_partitioned
+        return IndexAdvice(
+            id=identity(spec, f"{self._dialect} {self._schema.default_namespace}"),
+            index=spec,
+            name=self.names[spec],
+            ddl=create(
+                spec,
+                self._dialect,
+                is_partitioned=is_partitioned,
+                partitions=self._partitions(spec),
+                names=self.names,
+            ),
+            rollback_ddl=drop(spec, self._dialect, is_partitioned=is_partitioned, names=self.names),
+            confidence=Confidence.SYNTACTIC,
+            reason=f"{reason}{_PARTITIONED}"
+            if is_partitioned and self._dialect is Dialect.POSTGRESQL
+            else reason,
+            size_bytes=None if table is None else btree_bytes(spec, table),
+            write_cost_s=_write_s(spec) if self._dialect is Dialect.POSTGRESQL else None,
+            fingerprints=served,
+        )
+
+    def _partitions(self, spec: IndexSpec) -> tuple[str, ...]:
+        """Of a table whose partitions are tables."""
+        table = self._schema.table(spec.table)
+        is_of_tables = table is not None and self._dialect is Dialect.POSTGRESQL
+        return table.partitions if is_of_tables and table is not None else ()
 
 
 _PARTITIONED: Final = " It becomes valid when the index of every partition is attached."
 
 
-def _write_s(spec: IndexSpec, dialect: Dialect) -> float | None:
-    if dialect is not Dialect.POSTGRESQL:
-        return None
-    return _BRIN_WRITE_S if spec.method == "brin" else _BTREE_WRITE_S
+def _taken(schema: Schema) -> set[str]:
+    """Names that an index cannot have, since a table or another index has them."""
+    taken: set[str] = set()
+    for table in schema:
+        namespace, dot, _ = table.name.rpartition(".")
+        taken |= {table.name, *(f"{namespace}{dot}{index.name}" for index in table.indexes)}
+    return taken
+
+
+def _write_s(spec: IndexSpec) -> float | None:
+    """Seconds that one more index adds to each row written; None when nobody measured it."""
+    return {"btree": _BTREE_WRITE_S, "brin": _BRIN_WRITE_S}.get(spec.method)
 
 
 # -- with a what-if
@@ -293,58 +376,43 @@ def _flat(groups: Iterable[tuple[IndexSpec, ...]]) -> tuple[IndexSpec, ...]:
 
 
 class _WriteCost:
-    """What an index costs those who write to its table, as a share of the workload's time."""
+    """What an index costs those who write to its table, as a share of the workload's time.
 
-    def __init__(self, readings: Mapping[WorkloadQuery, Reading]) -> None:
+    Args:
+        readings: of the workload.
+        dialect: of its database.
+        held: the share of a table's rows that an index holds.
+    """
+
+    def __init__(
+        self,
+        readings: Mapping[WorkloadQuery, Reading],
+        dialect: Dialect,
+        held: Callable[[IndexSpec], float],
+    ) -> None:
         self._writes = [
             (query.calls, reading.write) for query, reading in readings.items() if reading.write is not None
         ]
         self._total_s = sum(query.calls * query.mean_s for query in readings)
+        self._dialect = dialect
+        self._held = held
 
     def share(self, spec: IndexSpec) -> float:
         """0 where no times are known."""
-        if not self._total_s:
+        writes = [(calls, write) for calls, write in self._writes if write.table == spec.table]
+        if not self._total_s or not writes:
             return 0.0
-        columns = {column_of(key) for key in spec.keys} | set(spec.includes)
+        columns = (
+            {column_of(key) for key in spec.keys} | set(spec.includes) | set(_WORD.findall(spec.predicate))
+        )
         rows = 0.0
-        for calls, write in self._writes:
-            if write.table != spec.table:
-                continue
+        for calls, write in writes:
             if not write.columns:
-                rows += calls
+                rows += calls * self._held(spec)
             elif columns & set(write.columns):
                 rows += calls * _HOT_UPDATE_LOSS
-        return rows * _BTREE_WRITE_S / self._total_s
-
-
-def _advice_of(
-    chosen: Selected,
-    selection: Selection,
-    readings: Mapping[WorkloadQuery, Reading],
-    schema: Schema,
-    dialect: Dialect,
-) -> IndexAdvice:
-    plain = _advice(chosen.index, schema, dialect, "")
-    served = [query for query in readings if _is_served(query, chosen.index, selection)]
-    costs = {
-        query.fingerprint: (
-            selection.before[query.fingerprint],
-            selection.after[query.fingerprint].cost,
-        )
-        for query in served
-    }
-    return IndexAdvice(
-        id=plain.id,
-        index=plain.index,
-        name=plain.name,
-        ddl=plain.ddl,
-        rollback_ddl=plain.rollback_ddl,
-        confidence=Confidence.WHAT_IF,
-        reason=f"{_gains(costs)}{plain.reason}",
-        costs=costs,
-        size_bytes=plain.size_bytes if chosen.size_bytes is None else chosen.size_bytes,
-        write_cost_s=plain.write_cost_s,
-    )
+        row_s = _write_s(spec) if self._dialect is Dialect.POSTGRESQL else None
+        return rows * (row_s or _BTREE_WRITE_S) / self._total_s
 
 
 def _is_served(query: WorkloadQuery, index: IndexSpec, selection: Selection) -> bool:
@@ -360,8 +428,9 @@ def _gains(costs: Mapping[str, tuple[float, float]]) -> str:
     return f"Used by {count}; the cost of one falls to {best:.2%} of what it was."
 
 
-def _changes(readings: Mapping[WorkloadQuery, Reading], selection: Selection) -> tuple[QueryChange, ...]:
-    names = {chosen.index: index_name(chosen.index) for chosen in selection.indexes}
+def _changes(
+    readings: Mapping[WorkloadQuery, Reading], selection: Selection, names: Mapping[IndexSpec, str]
+) -> tuple[QueryChange, ...]:
     queries = list(readings)
     changes = [
         QueryChange(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import Final
 
@@ -12,18 +14,26 @@ from tickspan.analysis.indexes.model import IndexSpec
 from tickspan.analysis.sql.dialect import Dialect
 from tickspan.analysis.sql.schema import Column, Index, Table
 
-__all__ = ["MIN_ROWS", "best_guess", "candidates", "covers", "is_provided", "trigram_hint"]
+__all__ = ["MAX_PARTIAL_SHARE", "MIN_ROWS", "best_guess", "candidates", "covers", "is_provided", "trigram"]
 
 MIN_ROWS: Final = 500
 """Below that a table is read whole, whatever indexes it has."""
 
+MAX_PARTIAL_SHARE: Final = 0.2
+"""Of the rows; a partial index with more of them is little smaller than a whole one, and serves less."""
+
 MAX_WIDTH: Final = 3
 _MAX_INCLUDES: Final = 4
 _MAX_INCLUDE_BYTES: Final = 64
-_MAX_PARTIAL_FRACTION: Final = 0.2
 _MAX_PARTIAL_DISTINCT: Final = 200
+_IS_NULL: Final = " IS NULL"
+_IS_SET: Final = " IS NOT NULL"
 _BRIN_CORRELATION: Final = 0.95
 _BRIN_ROWS: Final = 1_000_000
+_VALUE: Final = "?"
+_CAST: Final = re.compile(r"::(?:text|character varying)\b")
+"""Of a column in an expression: PostgreSQL writes it where the statement does not."""
+
 _UNSORTED: Final = ("json", "xml", "bytea", "blob", "tsvector", "point", "polygon", "geometry", "box", "[]")
 _LONG_IN_MYSQL: Final = ("text", "blob", "json", "geometry")
 
@@ -77,33 +87,66 @@ def best_guess(access: Access, table: Table | None, dialect: Dialect) -> IndexSp
     return None if is_provided(spec, table, access.equals) else spec
 
 
-def trigram_hint(access: Access, dialect: Dialect) -> str:
-    """What would serve a LIKE that starts with a wildcard; "" when there is none, or no such index."""
-    if not access.searched or dialect is not Dialect.POSTGRESQL:
-        return ""
-    column = access.searched[0]
-    return (
-        f"LIKE '%...%' on {access.table}.{column} reads every row: a trigram index serves it, "
-        f"CREATE EXTENSION pg_trgm; CREATE INDEX CONCURRENTLY ON {access.table} "
-        f"USING gin ({column} gin_trgm_ops)"
+def trigram(access: Access, table: Table | None, dialect: Dialect) -> IndexSpec | None:
+    """What would serve a LIKE that starts with a wildcard: an index that no what-if can try.
+
+    None where the table has such an index, where few rows are left to search, and where no LIKE asks for it.
+    """
+    if dialect is not Dialect.POSTGRESQL or not access.searched or not _is_worth_it(table):
+        return None
+    if _rows_left(access, table) < MIN_ROWS:
+        return None
+    for name in access.searched:
+        column = None if table is None else table.column(name)
+        if table is None or not table.columns or (column is not None and _is_text(column, table)):
+            return IndexSpec(access.table, (f"{name} gin_trgm_ops",), method="gin")
+    return None
+
+
+def _rows_left(access: Access, table: Table | None) -> float:
+    """Rows that equality leaves, by an index that there is or that is advised besides; 0 when unknown."""
+    named = (*access.equals, *access.joins, *access.ranges, *access.prefixed, *access.expressions)
+    if not named:
+        return float("inf")
+    if table is None or table.rows is None or len(named) > len(access.equals):
+        return 0.0
+    left = float(table.rows)
+    for name in access.equals:
+        left /= max(_distinct(name, table), 1.0)
+    return left
+
+
+def _is_text(column: Column, table: Table) -> bool:
+    """Whether trigrams can be made of it, and no index has them."""
+    is_searched = any(
+        index.is_valid and index.method in {"gin", "gist"} and column.name in map(column_of, index.columns)
+        for index in table.indexes
     )
+    return column.type.startswith(("text", "character", "varchar", "char")) and not is_searched
 
 
 def is_provided(spec: IndexSpec, table: Table | None, equals: Collection[str] = ()) -> bool:
     """Whether an index that is there does the same; `equals` have one value in each search."""
     return table is not None and any(
-        index.is_valid and index.method == spec.method and covers(spec, index, equals)
+        index.is_valid
+        and index.method == spec.method
+        and covers(replace(spec, table=index.table), index, equals)
         for index in table.indexes
     )
 
 
 def covers(spec: IndexSpec, index: Index | IndexSpec, equals: Collection[str] = ()) -> bool:
-    """Whether an index serves all that `spec` would, read forwards or backwards.
+    """Whether an index of the same table serves all that `spec` would, read forwards or backwards.
 
     Its keys begin with the keys of `spec`, and it holds the columns. The direction of `equals` is all one.
+    What a catalog tells has no values: two expressions or predicates with a `?` may be different ones.
     """
+    if index.table.casefold() != spec.table.casefold():
+        return False
     keys = index.columns if isinstance(index, Index) else index.keys
-    if index.predicate not in {"", spec.predicate} or len(keys) < len(spec.keys):
+    if index.predicate and (index.predicate != spec.predicate or _VALUE in index.predicate):
+        return False
+    if len(keys) < len(spec.keys) or any(_VALUE in key for key in spec.keys):
         return False
     fixed = {name.casefold() for name in equals}
     start = [_directed(key, fixed) for key in keys[: len(spec.keys)]]
@@ -115,7 +158,7 @@ def covers(spec: IndexSpec, index: Index | IndexSpec, equals: Collection[str] = 
 
 
 def _directed(key: str, fixed: Collection[str]) -> str:
-    folded = key.casefold().replace('"', "").replace("`", "")
+    folded = _CAST.sub("", key.casefold().replace('"', "").replace("`", ""))
     bare = folded.removesuffix(" desc")
     return bare if bare in fixed else folded
 
@@ -233,12 +276,12 @@ def _are_narrow(columns: Sequence[Column | None]) -> bool:
 def _partial(
     specs: Sequence[IndexSpec], access: Access, table: Table | None, dialect: Dialect
 ) -> Iterator[IndexSpec]:
-    """For a constant of a column with few, unevenly spread values: only the rows that have it."""
+    """For a constant of a column with few, unevenly spread values, or NULL: only the rows that have it."""
     if dialect is Dialect.MYSQL or table is None:
         return
     for name, text in access.constants:
         column = table.column(name)
-        if column is None or not _may_be_rare(column):
+        if column is None or not _may_be_rare(column, text):
             continue
         for spec in specs:
             keys = tuple(key for key in spec.keys if column_of(key).casefold() != name.casefold())
@@ -246,14 +289,14 @@ def _partial(
                 yield IndexSpec(spec.table, keys, predicate=text)
 
 
-def _may_be_rare(column: Column) -> bool:
+def _may_be_rare(column: Column, text: str) -> bool:
     """Whether some value is on less than 20 % of rows, and the values are few enough to be states."""
-    distinct = column.distinct
-    if distinct is None or not 1 < distinct <= _MAX_PARTIAL_DISTINCT:
-        return column.null_fraction is not None and column.null_fraction > 1 - _MAX_PARTIAL_FRACTION
-    return 1 / distinct < _MAX_PARTIAL_FRACTION or min(column.common_fractions, default=1.0) < (
-        _MAX_PARTIAL_FRACTION
-    )
+    distinct, nulls = column.distinct, column.null_fraction
+    if text.endswith(_IS_NULL):
+        return nulls is not None and nulls < MAX_PARTIAL_SHARE and column.is_nullable
+    if text.endswith(_IS_SET) or distinct is None or not 1 < distinct <= _MAX_PARTIAL_DISTINCT:
+        return nulls is not None and nulls > 1 - MAX_PARTIAL_SHARE
+    return 1 / distinct < MAX_PARTIAL_SHARE or min(column.common_fractions, default=1.0) < MAX_PARTIAL_SHARE
 
 
 def _expressions(access: Access, dialect: Dialect) -> Iterator[IndexSpec]:

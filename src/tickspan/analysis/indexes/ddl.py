@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 from typing import Final
@@ -12,22 +13,36 @@ from tickspan.analysis.indexes.model import IndexSpec
 from tickspan.analysis.sql.dialect import Dialect
 from tickspan.analysis.sql.keywords import words
 
-__all__ = ["LOCK_TIMEOUT_S", "column_of", "create", "definition", "drop", "identity", "index_name", "quoted"]
+__all__ = [
+    "LOCK_TIMEOUT_S",
+    "column_of",
+    "create",
+    "definition",
+    "drop",
+    "family_of",
+    "identity",
+    "index_name",
+    "index_names",
+    "quoted",
+]
 
 LOCK_TIMEOUT_S: Final = 5
 """How long creating or dropping may wait for its locks: others queue behind it all that time."""
 
 _LONGEST_NAME: Final = 63
 _DIGEST_BYTES: Final = 3
+_LONGER_DIGESTS: Final = (_DIGEST_BYTES, 6, 12, 24)
+_NO_NAMES: Final[Mapping[IndexSpec, str]] = {}
 _PLAIN: Final = re.compile(r"[a-z_][a-z0-9_]*\Z")
 _PLAIN_ANY_CASE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _WORD: Final = re.compile(r"[A-Za-z0-9]+")
 _TELLING: Final = re.compile(r"[A-Za-z0-9_ ]*[A-Za-z0-9][A-Za-z0-9_ ]*")
-"""What is in a name as it is: nothing else has the same words."""
+"""What is in a name as it is."""
 
 _KEY: Final = re.compile(
-    r"(?P<column>.+?)(?P<rest>(?: (?:text|varchar|bpchar)_pattern_ops)?(?: DESC)?)\Z", re.DOTALL
+    r"(?P<column>.+?)(?P<rest>(?: (?:(?:text|varchar|bpchar)_pattern|gin_trgm)_ops)?(?: DESC)?)\Z", re.DOTALL
 )
+_TRIGRAM: Final = " gin_trgm_ops"
 _RESERVED: Final = words("""
     all analyse analyze and any array as asc asymmetric both by case cast check collate column constraint
     create current_date current_time current_timestamp current_user default deferrable desc distinct do else
@@ -76,6 +91,8 @@ def definition(spec: IndexSpec, dialect: Dialect) -> str:
     text = f"{method}({', '.join(keys)})"
     if stored:
         text += f" INCLUDE ({', '.join(stored)})"
+    if spec.method == "brin":
+        text += " WITH (autosummarize = on)"
     if spec.predicate:
         text += f" WHERE {spec.predicate}"
     return text
@@ -91,20 +108,67 @@ def _key(key: str, dialect: Dialect) -> str:
 
 
 def index_name(spec: IndexSpec) -> str:
-    """At most 63 bytes of ASCII; a digest tells apart what the words alone do not.
+    """At most 63 bytes of ASCII that need no quotes, from the words of the index.
+
+    Other indexes may have the same words: `index_names` keeps several apart.
 
     >>> index_name(IndexSpec("public.trades", ("symbol", "timestamp DESC")))
     'ix_trades_symbol_timestamp_desc'
     """
     table = spec.table.rpartition(".")[2]
-    words = [word.lower() for part in (table, *spec.keys) for word in _WORD.findall(part)]
-    name = "_".join(("ix", *words))
+    name = _words(spec)
     is_plain = not (spec.includes or spec.predicate) and spec.method == "btree"
     if is_plain and len(name) <= _LONGEST_NAME and all(map(_TELLING.fullmatch, (table, *spec.keys))):
         return name
-    digest = _digest(spec, _DIGEST_BYTES)
-    kept = "_".join(re.findall(r"[a-z0-9]+", name))[: _LONGEST_NAME - len(digest) - 1].rstrip("_")
+    return _with_digest(spec, _DIGEST_BYTES)
+
+
+def index_names(families: Iterable[Sequence[IndexSpec]], taken: Collection[str] = ()) -> dict[IndexSpec, str]:
+    """A name for each index, none twice: `orders (user_id)` and `orders (user, id)` have the same words.
+
+    Where `index_name` gives one name to several, or one that is taken, all of these get a digest of what they
+    are. So names depend on what is named and on nothing else, least of all on its order.
+
+    Args:
+        families: of indexes that are created together, see `family_of`: one gets a digest when another does.
+        taken: by other relations, with their namespaces; in any case.
+    """
+    names: dict[IndexSpec, str] = {}
+    used = {name.casefold() for name in taken}
+    waiting = list(dict.fromkeys(map(tuple, families)))
+    for digest_bytes in (0, *_LONGER_DIGESTS):
+        made = [
+            [_with_digest(spec, digest_bytes) if digest_bytes else index_name(spec) for spec in family]
+            for family in waiting
+        ]
+        times = Counter([*names.values(), *(name for own in made for name in own)])
+        is_free = [
+            all(times[name] == 1 and _beside(spec.table, name).casefold() not in used for spec, name in pairs)
+            for pairs in (
+                list(zip(family, own, strict=True)) for family, own in zip(waiting, made, strict=True)
+            )
+        ]
+        for family, own, is_own in zip(waiting, made, is_free, strict=True):
+            if is_own or digest_bytes == _LONGER_DIGESTS[-1]:
+                names.update(zip(family, own, strict=True))
+        waiting = [family for family, is_own in zip(waiting, is_free, strict=True) if not is_own]
+    return names
+
+
+def _words(spec: IndexSpec) -> str:
+    table = spec.table.rpartition(".")[2]
+    return "_".join(("ix", *(word.lower() for part in (table, *spec.keys) for word in _WORD.findall(part))))
+
+
+def _with_digest(spec: IndexSpec, digest_bytes: int) -> str:
+    digest = _digest(spec, digest_bytes)
+    kept = _words(spec)[: _LONGEST_NAME - len(digest) - 1].rstrip("_")
     return f"{kept}_{digest}"
+
+
+def family_of(spec: IndexSpec, partitions: Sequence[str]) -> tuple[IndexSpec, ...]:
+    """An index of a partitioned table, and those of its partitions; itself alone where there are none."""
+    return (spec, *(replace(spec, table=_beside(spec.table, part)) for part in partitions))
 
 
 def identity(spec: IndexSpec, database: str) -> str:
@@ -123,15 +187,27 @@ def _parts(spec: IndexSpec) -> tuple[object, ...]:
 
 
 def create(
-    spec: IndexSpec, dialect: Dialect, *, is_partitioned: bool = False, partitions: Sequence[str] = ()
+    spec: IndexSpec,
+    dialect: Dialect,
+    *,
+    is_partitioned: bool = False,
+    partitions: Sequence[str] = (),
+    names: Mapping[IndexSpec, str] = _NO_NAMES,
 ) -> tuple[str, ...]:
     """Statements that create it, in order, none with a semicolon.
 
     CONCURRENTLY comes without IF NOT EXISTS: a failed attempt leaves an invalid index of that name, which
     must be seen and dropped. A partitioned table refuses CONCURRENTLY: there the parent's index is declared
     first and becomes valid when the index of every partition is attached.
+
+    Args:
+        spec: what to create.
+        dialect: of the statements.
+        is_partitioned: whether its table is.
+        partitions: of its table.
+        names: of it and of those of its partitions; `index_name` where there are none.
     """
-    name, table = index_name(spec), quoted(spec.table, dialect)
+    name, table = _name(spec, names), quoted(spec.table, dialect)
     body = definition(spec, dialect)
     if dialect is Dialect.MYSQL:
         return (
@@ -140,12 +216,19 @@ def create(
         )
     if dialect is Dialect.SQLITE:
         return (f"PRAGMA busy_timeout = {LOCK_TIMEOUT_S * 1000}", _sqlite_create(spec, name, body))
-    timeout = f"SET lock_timeout = '{LOCK_TIMEOUT_S}s'"
+    before = [f"SET lock_timeout = '{LOCK_TIMEOUT_S}s'"]
+    if any(key.endswith(_TRIGRAM) for key in spec.keys):
+        before.append("CREATE EXTENSION IF NOT EXISTS pg_trgm")
+    after = [f"ANALYZE {table}"] if any("(" in key for key in spec.keys) else []
     if is_partitioned:
-        tables = (_beside(spec.table, part) for part in partitions)
-        attached = (line for part in tables for line in _on_partition(replace(spec, table=part), spec))
-        return (timeout, f"CREATE INDEX {name} ON ONLY {table} {body}", *attached)
-    return (timeout, f"CREATE INDEX CONCURRENTLY {name} ON {table} {body}")
+        parts = family_of(spec, partitions)[1:]
+        attached = (line for part in parts for line in _on_partition(part, spec, names))
+        return (*before, f"CREATE INDEX {name} ON ONLY {table} {body}", *attached, *after)
+    return (*before, f"CREATE INDEX CONCURRENTLY {name} ON {table} {body}", *after)
+
+
+def _name(spec: IndexSpec, names: Mapping[IndexSpec, str]) -> str:
+    return names.get(spec) or index_name(spec)
 
 
 def _beside(table: str, partition: str) -> str:
@@ -154,25 +237,29 @@ def _beside(table: str, partition: str) -> str:
     return f"{namespace}.{partition}" if namespace and "." not in partition else partition
 
 
-def _on_partition(spec: IndexSpec, parent: IndexSpec) -> tuple[str, str]:
+def _on_partition(spec: IndexSpec, parent: IndexSpec, names: Mapping[IndexSpec, str]) -> tuple[str, str]:
     """The index of one partition, and its place in the parent's."""
     table, body = quoted(spec.table, Dialect.POSTGRESQL), definition(spec, Dialect.POSTGRESQL)
     return (
-        f"CREATE INDEX CONCURRENTLY {index_name(spec)} ON {table} {body}",
-        f"ALTER INDEX {_placed(parent)} ATTACH PARTITION {_placed(spec)}",
+        f"CREATE INDEX CONCURRENTLY {_name(spec, names)} ON {table} {body}",
+        f"ALTER INDEX {_placed(parent, names)} ATTACH PARTITION {_placed(spec, names)}",
     )
 
 
-def _placed(spec: IndexSpec) -> str:
+def _placed(spec: IndexSpec, names: Mapping[IndexSpec, str]) -> str:
     """The index's name in the namespace of its table."""
-    namespace, _, _ = spec.table.rpartition(".")
-    name = index_name(spec)
-    return f"{quoted(namespace, Dialect.POSTGRESQL)}.{name}" if namespace else name
+    return quoted(_beside(spec.table, _name(spec, names)), Dialect.POSTGRESQL)
 
 
-def drop(spec: IndexSpec, dialect: Dialect, *, is_partitioned: bool = False) -> tuple[str, ...]:
-    """Statements that remove it, in order, none with a semicolon."""
-    name = index_name(spec)
+def drop(
+    spec: IndexSpec,
+    dialect: Dialect,
+    *,
+    is_partitioned: bool = False,
+    names: Mapping[IndexSpec, str] = _NO_NAMES,
+) -> tuple[str, ...]:
+    """Statements that remove it, in order, none with a semicolon; `names` as `create` got them."""
+    name = _name(spec, names)
     namespace, _, _ = spec.table.rpartition(".")
     place = f"{quoted(namespace, dialect)}.{name}" if namespace else name
     if dialect is Dialect.MYSQL:

@@ -44,8 +44,9 @@ def _learn(task: Task, library: Library, asks: int) -> None:
 def _offers(task: Task, library: Library) -> Iterator[int]:
     """What to offer, the most telling first; each is told what the ones before it brought.
 
-    Everything; only plain indexes; only single columns; what the text alone would make one choose. Then,
-    three rounds in all, the same without what won, and each winner by itself.
+    Everything; only plain indexes; only single columns; only block ranges, which lose beside the others and
+    cost next to nothing; what the text alone would make one choose. Then, three rounds in all, the same
+    without what won, and each winner by itself.
     """
     kinds = [
         library.bits(specs)
@@ -53,6 +54,7 @@ def _offers(task: Task, library: Library) -> Iterator[int]:
             task.candidates,
             [spec for spec in task.candidates if _is_plain(spec)],
             [spec for spec in task.candidates if _is_plain(spec) and spec.width == 1],
+            [spec for spec in task.candidates if spec.method == "brin"],
         )
     ]
     won = [0] * len(kinds)

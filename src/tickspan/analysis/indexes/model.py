@@ -68,6 +68,7 @@ class IndexAdvice:
         size_bytes: estimated; None when unknown.
         write_cost_s: seconds added to each row written, estimated; None when unknown.
         reason: one sentence for people.
+        fingerprints: of the statements that it is for.
     """
 
     id: str
@@ -80,6 +81,7 @@ class IndexAdvice:
     costs: Mapping[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
     size_bytes: int | None = None
     write_cost_s: float | None = None
+    fingerprints: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return "\n".join(f"{statement};" for statement in self.ddl)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
+from tickspan.analysis.indexes.candidates import MAX_PARTIAL_SHARE
 from tickspan.analysis.indexes.exploration import explore
 from tickspan.analysis.indexes.library import Library, Task
 from tickspan.analysis.indexes.model import IndexSpec, WorkloadQuery
@@ -20,6 +21,10 @@ MAX_EXPLAINS: Final = 500
 
 _MAX_SHARE: Final = 0.2
 _EXPLORATION_SHARE: Final = 0.5
+_PREDICATES: Final = 10
+"""One in so many EXPLAINs may go to how many rows a partial index would hold."""
+
+_Predicate: TypeAlias = tuple[str, str]
 _LEAST_ASKS_EACH: Final = 4
 """Of a statement: as it is, with everything, with plain indexes, and with what was chosen."""
 
@@ -92,8 +97,9 @@ def select(
         progress: told what goes on.
     """
     heavy, unplanned = _affordable(tasks, limits)
-    heavy = [_within(task, limits, whatif) for task in heavy]
-    library = Library(whatif, limits.explains - len(heavy))
+    predicates = _rare(heavy, whatif, limits.explains // _PREDICATES)
+    heavy = [_tried(task, limits, whatif, predicates) for task in heavy]
+    library = Library(whatif, limits.explains - len(heavy) - len(predicates))
     asks_each = max(_LEAST_ASKS_EACH - 1, int(library.left * _EXPLORATION_SHARE / max(1, len(heavy))))
     planned, refused = explore(heavy, library, asks_each, progress)
     worth = Worth(planned, library, whatif.size, penalty)
@@ -102,13 +108,14 @@ def select(
     library.allow(len(heavy))
     before = {task.query.fingerprint: library.ask(task, 0)[0] for task in planned}
     after = {task.query.fingerprint: _final(task, chosen, library) for task in planned}
-    progress(f"{len(chosen)} chosen with {library.explains} EXPLAINs")
+    explains = library.explains + len(predicates)
+    progress(f"{len(chosen)} chosen with {explains} EXPLAINs")
     return Selection(
         tuple(Selected(index, whatif.size(index), penalty(index)) for index in chosen),
         before,
         after,
         unplanned | refused,
-        library.explains,
+        explains,
     )
 
 
@@ -119,13 +126,25 @@ def _affordable(tasks: Sequence[Task], limits: Limits) -> tuple[list[Task], dict
     return ordered[:most], {task.query.fingerprint: why for task in ordered[most:]}
 
 
-def _within(task: Task, limits: Limits, whatif: WhatIf) -> Task:
-    """Without candidates that alone are too big."""
-    storage = limits.storage_bytes
-    if storage is None:
-        return task
+def _rare(tasks: Sequence[Task], whatif: WhatIf, most: int) -> dict[_Predicate, bool]:
+    """Tables and predicates of partial candidates: whether few rows fulfil it. Each costs an EXPLAIN."""
+    specs = {
+        (spec.table, spec.predicate): spec for task in tasks for spec in task.candidates if spec.predicate
+    }
+    asked = list(specs.items())[:most]
+    return {place: whatif.share(spec) < MAX_PARTIAL_SHARE for place, spec in asked}
+
+
+def _tried(task: Task, limits: Limits, whatif: WhatIf, predicates: Mapping[_Predicate, bool]) -> Task:
+    """Without candidates that alone are too big, and without partial ones that hold too many rows."""
+    storage = float("inf") if limits.storage_bytes is None else limits.storage_bytes
     candidates, guesses = (
-        tuple(spec for spec in specs if (whatif.size(spec) or 0) <= storage)
+        tuple(
+            spec
+            for spec in specs
+            if (not spec.predicate or predicates.get((spec.table, spec.predicate)))
+            and (limits.storage_bytes is None or (whatif.size(spec) or 0) <= storage)
+        )
         for specs in (task.candidates, task.guesses)
     )
     return Task(task.query, task.weight, candidates, guesses)

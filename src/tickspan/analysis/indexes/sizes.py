@@ -27,14 +27,17 @@ _RANGE_BYTES: Final = 24
 _ALIGNED: Final = {"bigint": 8, "double precision": 8, "timestamp": 8, "date": 4, "integer": 4, "smallint": 2}
 
 
-def btree_bytes(index: IndexSpec, table: Table) -> int | None:
-    """Of a B-tree or a BRIN index of PostgreSQL; None when the table's rows are not known."""
-    if table.rows is None:
+def btree_bytes(index: IndexSpec, table: Table, share: float | None = None) -> int | None:
+    """Of a B-tree or a BRIN index of PostgreSQL; None for others, and when the table's rows are not known.
+
+    `share` is the share of rows that a partial index holds, where somebody knows it.
+    """
+    if table.rows is None or index.method not in {"btree", "brin"}:
         return None
     if index.method == "brin":
         pages = (table.size_bytes or 0) // _PAGE
         return _PAGE * 3 + pages // _PAGES_PER_RANGE * _RANGE_BYTES
-    entries = table.rows * partial_fraction(index, table)
+    entries = table.rows * (partial_fraction(index, table) if share is None else share)
     keys = [table.column(column_of(key)) for key in index.keys]
     width = 0
     for column in (*keys, *(table.column(name) for name in index.includes)):

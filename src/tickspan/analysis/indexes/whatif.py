@@ -44,3 +44,7 @@ class WhatIf(Protocol):
     def size(self, index: IndexSpec) -> int | None:
         """Bytes that it would take on disk, estimated; None when that is not known."""
         ...
+
+    def share(self, index: IndexSpec) -> float:
+        """Share of its table's rows that it would hold, 0 to 1, estimated; less than 1 for a partial one."""
+        ...

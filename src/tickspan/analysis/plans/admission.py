@@ -188,7 +188,8 @@ def _refuse_shape(statement: Statement, *, analyze: bool) -> None:
     if Flag.MULTI_STATEMENT in statement.flags:
         raise Refused("it is several statements")
     if statement.kind not in _KINDS:
-        raise Refused(f"it is no query: {statement.kind}")
+        is_unknown = statement.kind is Kind.UNKNOWN
+        raise Refused("it begins with no known verb" if is_unknown else f"it is no query: {statement.kind}")
     if statement.kind is Kind.SELECT and Flag.WRITES in statement.flags:
         raise Refused("a common table expression in it writes")
     if analyze and statement.kind is not Kind.SELECT:

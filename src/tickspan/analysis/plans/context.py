@@ -16,6 +16,12 @@ from tickspan.analysis.sql.schema import Schema, Table
 __all__ = ["PlanContext", "PlanLatency", "Step"]
 
 _PLAIN_NAME: Final = re.compile(r"[a-z_][a-z0-9_]*")
+_TABLE: Final = (
+    r"(?:\b(?:from|join|update|into|using)\s+(?:only\s+)?|,\s*)"
+    r'(?:(?:"([^"]+)"|(\w+))\s*\.\s*)?"?{name}"?(?![\w"]*\s*\.)'
+)
+"""Where a statement names a table, its namespace as one of both groups."""
+
 _CONDITIONS: Final = (
     *("Filter", "Index Cond", "Recheck Cond", "Join Filter"),
     *("attached_condition", "index_condition"),
@@ -75,8 +81,37 @@ class PlanContext:
         yield from _steps(self.plan.root, ())
 
     def table(self, name: str) -> Table | None:
-        """What is known of a table."""
-        return self.schema.table(name) if self.schema is not None and name else None
+        """What is known of a table of the plan; None where the statement names several of that name.
+
+        Plans tell tables without namespaces: these are looked for in the statement.
+        """
+        if self.schema is None or not name:
+            return None
+        places = self._places(name)
+        return self.schema.table(places[0]) if len(places) == 1 else None
+
+    def written(self, name: str) -> str:
+        """A table of the plan as it may stand in SQL, with a namespace if it needs one; "" if unclear."""
+        place, *others = self._places(name)
+        if others:
+            return ""
+        known = None if self.schema is None else self.schema.table(name)
+        if place == name or (known is not None and known.name == place):
+            return self.quoted(name)
+        return ".".join(self.quoted(part) for part in place.split("."))
+
+    def _places(self, name: str) -> tuple[str, ...]:
+        """The tables of that name that the statement names."""
+        text = "" if self.statement is None else self.statement.text
+        if self.schema is None or not re.search(rf'\.\s*"?{re.escape(name)}\b', text, re.IGNORECASE):
+            return (name,)
+        found: list[str] = []
+        for groups in re.findall(_TABLE.format(name=re.escape(name)), text, re.IGNORECASE):
+            namespace = "".join(groups)
+            written = f"{namespace}.{name}" if namespace else name
+            table = self.schema.table(written)
+            found.append(written if table is None else table.name)
+        return tuple(dict.fromkeys(found)) or (name,)
 
     def rows_of(self, name: str) -> int | None:
         """Rows of a table, estimated by its database."""
@@ -113,13 +148,13 @@ class PlanContext:
         """DDL of an index for these comparisons, "" for none: equalities, then one range."""
         ranges = [one for one in comparisons if not one.is_equality]
         chosen = [*(one for one in comparisons if one.is_equality), *ranges[:1]][:3]
-        if not chosen or not node.relation:
+        if not chosen or not node.relation or not self.written(node.relation):
             return ""
         keys = ", ".join(self.quoted(one.column) for one in chosen)
         how = "CREATE INDEX CONCURRENTLY ON" if self.plan.system == "postgresql" else "CREATE INDEX"
         if self.plan.system != "postgresql":
             how += f" {self.quoted('_'.join(['ix', node.relation, *(one.column for one in chosen)])[:63])} ON"
-        return f"{how} {self.quoted(node.relation)} ({keys});"
+        return f"{how} {self.written(node.relation)} ({keys});"
 
     def found(
         self,

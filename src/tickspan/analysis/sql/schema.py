@@ -112,16 +112,17 @@ class Schema:
     tables: tuple[Table, ...] = ()
     default_namespace: str = ""
     """What a name without a dot belongs to: `public`, the MySQL database, `main`."""
+    search_path: tuple[str, ...] = ()
+    """Namespaces in which such a name is looked for, in order; the default one alone when it is empty."""
     _by_name: Mapping[str, Table] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        known: dict[str, Table] = {}
-        for table in self.tables:
-            name = table.name.casefold()
-            known[name] = table
-            namespace, _, bare = name.rpartition(".")
-            if namespace == self.default_namespace.casefold():
-                known.setdefault(bare, table)
+        known = {table.name.casefold(): table for table in self.tables}
+        places = [name.rpartition(".") for name in known]
+        for wanted in self.search_path or (self.default_namespace,):
+            for namespace, dot, bare in places:
+                if namespace == wanted.casefold():
+                    known.setdefault(bare, known[f"{namespace}{dot}{bare}"])
         object.__setattr__(self, "_by_name", known)
 
     def __iter__(self) -> Iterator[Table]:
@@ -137,4 +138,7 @@ class Schema:
         if found is not None:
             return found
         namespace, _, bare = wanted.rpartition(".")
-        return self._by_name.get(bare) if namespace == self.default_namespace.casefold() else None
+        if namespace != self.default_namespace.casefold():
+            return None
+        without = self._by_name.get(bare)
+        return without if without is not None and "." not in without.name else None

@@ -38,14 +38,15 @@ class Told:
 
 
 def _text(told: Told) -> str:
-    blocks = [
-        "\n".join(_block(number, advice, told.dialect))
-        for number, advice in enumerate(told.analysis.advice, 1)
-    ]
+    blocks = ["\n".join(_block(number, advice, told.dialect)) for number, advice in enumerate(_all(told), 1)]
     if told.analysis.queries:
         blocks.append("\n".join(table(_HEADINGS, [_row(change) for change in told.analysis.queries])))
     blocks += ["\n".join(_found(finding)) for finding in told.findings]
     return "\n\n".join([*blocks, "\n".join(_closing(told))])
+
+
+def _all(told: Told) -> tuple[IndexAdvice, ...]:
+    return (*told.analysis.advice, *told.analysis.untried)
 
 
 def _block(number: int, advice: IndexAdvice, dialect: Dialect) -> Iterator[str]:
@@ -88,16 +89,18 @@ def _found(finding: Finding) -> Iterator[str]:
 def _closing(told: Told) -> Iterator[str]:
     yield from told.unread
     yield from told.remarks
-    yield from told.analysis.hints
     yield _sum(told)
 
 
 def _sum(told: Told) -> str:
     analysis = told.analysis
     count = len(analysis.advice)
-    parts = [f"{count} index{'' if count == 1 else 'es'}" if count else "no index is missing"]
+    none = "nothing could be tried" if analysis.explains and not analysis.queries else "no index is missing"
+    parts = [f"{count} index{'' if count == 1 else 'es'}" if count else none]
     if count and analysis.size_bytes:
         parts.append(_size(analysis.size_bytes))
+    if analysis.untried:
+        parts.append(f"{len(analysis.untried)} more that could not be tried")
     if analysis.relative_cost is not None:
         parts.append(f"{analysis.relative_cost:.1%} of the cost is left (geometric mean)")
         parts.append(f"{analysis.explains} EXPLAINs")
@@ -108,25 +111,8 @@ def _sum(told: Told) -> str:
 def _data(told: Told) -> dict[str, Any]:
     analysis = told.analysis
     return {
-        "advice": [
-            {
-                "id": advice.id,
-                "name": advice.name,
-                "table": advice.index.table,
-                "keys": list(advice.index.keys),
-                "includes": list(advice.index.includes),
-                "predicate": advice.index.predicate,
-                "method": advice.index.method,
-                "ddl": list(advice.ddl),
-                "rollback_ddl": list(advice.rollback_ddl),
-                "confidence": advice.confidence.value,
-                "size_bytes": advice.size_bytes,
-                "write_cost_s": advice.write_cost_s,
-                "reason": advice.reason,
-                "costs": {name: list(costs) for name, costs in advice.costs.items()},
-            }
-            for advice in analysis.advice
-        ],
+        "advice": [_advice_data(advice) for advice in analysis.advice],
+        "untried": [_advice_data(advice) for advice in analysis.untried],
         "statements": [
             {
                 "fingerprint": change.query.fingerprint,
@@ -151,7 +137,27 @@ def _data(told: Told) -> dict[str, Any]:
         "relative_cost": analysis.relative_cost,
         "explains": analysis.explains,
         "unread": list(told.unread),
-        "remarks": [*told.remarks, *analysis.hints],
+        "remarks": list(told.remarks),
+    }
+
+
+def _advice_data(advice: IndexAdvice) -> dict[str, Any]:
+    return {
+        "id": advice.id,
+        "name": advice.name,
+        "table": advice.index.table,
+        "keys": list(advice.index.keys),
+        "includes": list(advice.index.includes),
+        "predicate": advice.index.predicate,
+        "method": advice.index.method,
+        "ddl": list(advice.ddl),
+        "rollback_ddl": list(advice.rollback_ddl),
+        "confidence": advice.confidence.value,
+        "size_bytes": advice.size_bytes,
+        "write_cost_s": advice.write_cost_s,
+        "reason": advice.reason,
+        "fingerprints": list(advice.fingerprints),
+        "costs": {name: list(costs) for name, costs in advice.costs.items()},
     }
 
 
@@ -162,7 +168,7 @@ def _json(told: Told) -> str:
 def _markdown(told: Told) -> str:
     advice = [
         (item.index.table, definition(item.index, told.dialect), _size(item.size_bytes), item.reason, item.id)
-        for item in told.analysis.advice
+        for item in _all(told)
     ]
     parts = [markdown_table(("table", "index", "size", "why", "advice"), advice)] if advice else []
     if told.analysis.queries:
@@ -171,7 +177,7 @@ def _markdown(told: Told) -> str:
     if told.findings:
         rows = [(finding.rule, finding.message, finding.advice) for finding in told.findings]
         parts.append(markdown_table(("rule", "what", "next step"), rows))
-    statements = [f"{line};" for item in told.analysis.advice for line in item.ddl]
+    statements = [f"{line};" for item in _all(told) for line in item.ddl]
     if statements:
         parts.append(["```sql", *statements, "```"])
     return "\n\n".join(["\n".join(part) for part in parts] + ["\n".join(_closing(told))])
@@ -186,7 +192,7 @@ def _sql(told: Told) -> str:
                 *(f"-- undo: {statement};" for statement in item.rollback_ddl),
             ]
         )
-        for item in told.analysis.advice
+        for item in _all(told)
     ]
     blocks += [f"-- {finding.rule}: {finding.message}\n-- {finding.advice}" for finding in told.findings]
     return "\n\n".join([*blocks, "\n".join(f"-- {line}" for line in _closing(told))])

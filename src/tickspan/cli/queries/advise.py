@@ -75,12 +75,13 @@ def run(options: argparse.Namespace) -> int:
     from tickspan.analysis.sql import Dialect  # sqlglot below: half a second, for this action alone
     from tickspan.cli.queries.advice_text import WRITERS, Told
     from tickspan.cli.queries.workloads import workload_of
+    from tickspan.processors.queries.databases import namespace_of
 
     with ExitStack() as stack:
         address = dsn(options) if options.dsn_env else ""
         probe = stack.enter_context(probe_of(address)) if address else None
         dialect = Dialect.of(system_of(address) if address else options.dialect)
-        workload = workload_of(options, dialect, probe)
+        workload = workload_of(options, dialect, probe, namespace_of(address) if address else "")
         if not workload.queries:
             raise CommandError(f"--from {options.source}: no statement of {dialect} that could be read")
         schema, remarks = _schema(options, dialect, probe)
@@ -188,11 +189,11 @@ def _remember(options: argparse.Namespace, analysis: WorkloadAnalysis) -> None:
                     advice.id,
                     advice.name,
                     advice.index.table,
-                    tuple(advice.costs),
+                    advice.fingerprints,
                     "; ".join(advice.rollback_ddl) + ";",
                     now_s,
                 )
-                for advice in analysis.advice
+                for advice in (*analysis.advice, *analysis.untried)
             ),
         )
     except OSError as error:

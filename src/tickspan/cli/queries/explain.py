@@ -23,7 +23,9 @@ __all__ = ["NAME", "SUMMARY", "add_options", "run"]
 
 NAME: Final = "explain"
 SUMMARY: Final = "the plan of one statement, and what the rules say of it"
-_FINGERPRINT: Final = re.compile(r"[0-9a-f]{16}")
+_FINGERPRINT_DIGITS: Final = 16
+_FINGERPRINT: Final = re.compile(rf"[0-9a-f]{{{_FINGERPRINT_DIGITS}}}")
+_DIGITS: Final = re.compile(r"[0-9a-fA-F]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,12 @@ def run(options: argparse.Namespace) -> int:
 def _statement(options: argparse.Namespace) -> str:
     """The text itself, or the one that the agent recorded under a fingerprint."""
     given: str = options.statement.strip()
+    if not given:
+        raise CommandError("expected a fingerprint or a statement, got an empty text")
+    if _DIGITS.fullmatch(given) and len(given) != _FINGERPRINT_DIGITS:
+        raise CommandError(
+            f"a fingerprint has {_FINGERPRINT_DIGITS} hex digits, as in 'top', got {len(given)}"
+        )
     if not _FINGERPRINT.fullmatch(given):
         return given
     from tickspan.cli.queries.local import opened  # the store: a text of one's own needs none

@@ -31,6 +31,14 @@ __all__ = ["NAME", "SUMMARY", "add_options", "run"]
 
 NAME: Final = "findings"
 SUMMARY: Final = "what could be better in the program's queries, what costs most time first"
+_EPILOG: Final = (
+    "Of a file and of pg_stat_statements only the texts are looked at. Findings about traces and times come "
+    "from a program under 'tickspan run'; those about plans, such as plan_regression, and about a catalog's "
+    'indexes besides need queries.plans = "probe".'
+)
+_NO_PLANS: Final = (
+    'no plan was asked for: findings about plans, plan_regression too, need queries.plans = "probe"'
+)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -56,6 +64,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="of a file of SQL (postgresql)",
     )
     add_format(parser)
+    parser.epilog = _EPILOG
 
 
 def run(options: argparse.Namespace) -> int:
@@ -71,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
 def _items(options: argparse.Namespace) -> tuple[list[FoundItem], list[str]]:
     source: str = options.source
     if source == LOCAL:
-        return _local(options), []
+        return _local(options)
     if source == STATEMENTS_VIEW:
         from tickspan.cli.queries.server import rows_of  # psycopg: an extra
         from tickspan.cli.queries.texts import items_of  # sqlglot: half a second
@@ -84,14 +93,15 @@ def _items(options: argparse.Namespace) -> tuple[list[FoundItem], list[str]]:
     raise CommandError(f"--from: expected {LOCAL}, FILE.sql or {STATEMENTS_VIEW}, got '{source}'")
 
 
-def _local(options: argparse.Namespace) -> list[FoundItem]:
+def _local(options: argparse.Namespace) -> tuple[list[FoundItem], list[str]]:
     from tickspan.cli.queries.local import opened  # the store: other sources need none
     from tickspan.processors.queries.shelves import as_data
 
     with opened(spool_of(options)) as reader:
         told = {key.fingerprint: said.text for key, said in reader.statements().items()}
         known = list(reader.findings(time.time() - options.since))
-    return [
+        remarks = [] if reader.has_plans() else [_NO_PLANS]
+    items = [
         FoundItem(
             one.finding,
             str(one.example.location),
@@ -103,6 +113,7 @@ def _local(options: argparse.Namespace) -> list[FoundItem]:
         for one in known
         if options.service in {None, one.service}
     ]
+    return items, remarks
 
 
 def _text(found: Sequence[FoundItem], remarks: Sequence[str]) -> str:

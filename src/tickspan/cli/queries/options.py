@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -36,11 +36,10 @@ _UNITS_S: Final[Mapping[str, int]] = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 
 
-def add_format(parser: argparse.ArgumentParser) -> None:
+def add_format(parser: argparse.ArgumentParser, formats: Sequence[str] = FORMATS) -> None:
     """`--format`, and `--json` for short."""
-    parser.add_argument(
-        "--format", choices=FORMATS, default="text", help="text (default), json, markdown, sql"
-    )
+    others = ", ".join(formats[1:])
+    parser.add_argument("--format", choices=formats, default="text", help=f"text (default), {others}")
     parser.add_argument(
         "--json", action="store_const", const="json", dest="format", help="short for --format json"
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Final
 
 from tickspan.analysis.sql import Dialect, canonicalise
 from tickspan.cli.errors import CommandError
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
 
 __all__ = ["counted_by", "rows_of"]
 
+_HIDDEN: Final = "<insufficient privilege>"
+"""The server's own words, in place of what another account has run."""
+
+_GRANT: Final = "GRANT pg_read_all_stats TO the account"
+
 
 def rows_of(dsn: str) -> list[Row]:
     """One row for each statement of the database that `dsn` names. Raises `CommandError`."""
@@ -24,15 +30,26 @@ def rows_of(dsn: str) -> list[Row]:
 
 
 def counted_by(probe: Probe | None) -> list[CountedStatement]:
-    """What the probe's server has counted of its database. Raises `CommandError`, `Unreachable`."""
+    """What the probe's server has counted of its database; what it hides is told on stderr.
+
+    Raises `CommandError`, `Unreachable`.
+    """
     from tickspan.processors.queries.probes.postgresql import PostgresqlProbe  # sqlglot: half a second
 
     if not isinstance(probe, PostgresqlProbe):
         raise CommandError(f"'--from {STATEMENTS_VIEW}' needs --dsn-env VARIABLE of a PostgreSQL database")
     try:
-        return probe.counted()
+        counted = probe.counted()
     except LookupError as error:
         raise CommandError(str(error), UNREACHABLE) from None
+    shown = [one for one in counted if one.sql != _HIDDEN]
+    if counted and not shown:
+        raise CommandError(f"{STATEMENTS_VIEW} shows this account no statement: {_GRANT}", UNREACHABLE)
+    if len(shown) < len(counted):
+        print(
+            f"{len(counted) - len(shown)} statements of other accounts are hidden: {_GRANT}", file=sys.stderr
+        )
+    return shown
 
 
 def _row(counted: CountedStatement) -> Row:

@@ -36,11 +36,23 @@ class Workload:
     unread: tuple[str, ...] = ()
 
 
-def workload_of(options: argparse.Namespace, dialect: Dialect, probe: Probe | None) -> Workload:
-    """What `--from` names. Raises `CommandError`."""
+def workload_of(
+    options: argparse.Namespace, dialect: Dialect, probe: Probe | None, namespace: str = ""
+) -> Workload:
+    """What `--from` names.
+
+    Args:
+        options: of the command.
+        dialect: of the database.
+        probe: asks it; None for nobody.
+        namespace: of it, as spans tell; what was recorded of others is left out where any was of this one.
+
+    Raises:
+        CommandError: there is no such source.
+    """
     source: str = options.source
     if source == LOCAL:
-        return _local(options, dialect)
+        return _local(options, dialect, namespace)
     if source == STATEMENTS_VIEW:
         return _counted(probe)
     if source.endswith(".sql"):
@@ -48,10 +60,12 @@ def workload_of(options: argparse.Namespace, dialect: Dialect, probe: Probe | No
     raise CommandError(f"--from: expected {LOCAL}, FILE.sql or {STATEMENTS_VIEW}, got '{source}'")
 
 
-def _local(options: argparse.Namespace, dialect: Dialect) -> Workload:
+def _local(options: argparse.Namespace, dialect: Dialect, namespace: str) -> Workload:
     from tickspan.cli.queries.local import rows  # the store: other sources need none
 
-    found = rows(spool_of(options), time.time() - options.since)
+    recorded = rows(spool_of(options), time.time() - options.since)
+    own = [row for row in recorded if row.database.partition(" ")[2] == namespace]
+    found = own if namespace and own else recorded
     return Workload(
         tuple(
             WorkloadQuery(row.text, row.fingerprint, row.calls, row.time_s / max(row.calls, 1), row.summary)

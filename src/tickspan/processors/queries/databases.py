@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,9 +13,10 @@ if TYPE_CHECKING:
     from tickspan.analysis.plans.budget import Budget
     from tickspan.analysis.plans.probe import Probe
 
-__all__ = ["EXPECTED", "addresses", "probe_of", "system_of"]
+__all__ = ["EXPECTED", "addresses", "namespace_of", "probe_of", "system_of"]
 
 EXPECTED: Final = "expected postgresql://, mysql://, mariadb:// or sqlite:///file"
+_DBNAME: Final = re.compile(r"\bdbname\s*=\s*'?([^\s']+)")
 _SYSTEMS: Final = {
     "postgresql": "postgresql",
     "postgres": "postgresql",
@@ -39,6 +41,19 @@ def system_of(dsn: str) -> str:
     if system is None:
         raise ValueError(EXPECTED)
     return system
+
+
+def namespace_of(dsn: str) -> str:
+    """The database as spans name it in `db.namespace`, a file by its bare name; "" where the DSN names none.
+
+    Raises:
+        ValueError: as `system_of`.
+    """
+    if "://" not in dsn:
+        found = _DBNAME.search(dsn)
+        return found[1] if found else ""
+    path = unquote(urlsplit(dsn).path).lstrip("/")
+    return Path(path).name if system_of(dsn) == "sqlite" else path
 
 
 @contextmanager

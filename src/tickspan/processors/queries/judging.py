@@ -14,5 +14,7 @@ __all__ = ["catalog_context"]
 
 def catalog_context(probe: Probe, schema: Schema, dialect: Dialect) -> CatalogContext:
     """With how long uses of indexes have been counted, where the database tells. Raises `Unreachable`."""
-    age_s = read_statistics_age_s(probe.session()) if isinstance(probe, PostgresqlProbe) else None
-    return CatalogContext(schema, dialect, age_s)
+    if not isinstance(probe, PostgresqlProbe):
+        return CatalogContext(schema, dialect)
+    with probe.telling():
+        return CatalogContext(schema, dialect, read_statistics_age_s(probe.session()))

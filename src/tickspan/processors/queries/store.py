@@ -369,6 +369,15 @@ class QueryReader:
         )
         return [Minute(row[0] * 60, _usage(row[1:])) for row in rows]
 
+    def has_plans(self) -> bool:
+        """Whether a database was ever asked for one."""
+        return bool(self._connection.execute("SELECT EXISTS (SELECT 1 FROM plans)").fetchone()[0])
+
+    def sighted(self) -> dict[str, Sighted]:
+        """Advised indexes that exist, by the advice's id."""
+        rows = self._connection.execute("SELECT advice, absent_s, present_s, verdict FROM advised_indexes")
+        return {advice: Sighted(*rest) for advice, *rest in rows}
+
     def findings(self, since_s: float = 0.0) -> Iterator[KnownFinding]:
         """Those that were seen since then; what cannot be read of them is left out."""
         with closing(self._connection.cursor()) as cursor:

@@ -15,7 +15,7 @@ from tickspan.processors.queries.store import KEPT_S, QueryReader, QueryStore, S
 if TYPE_CHECKING:
     from tickspan.analysis.sql.schema import Schema
 
-__all__ = ["Trials"]
+__all__ = ["Trials", "sides"]
 
 PATIENCE_S: Final = 86_400.0
 """For statements of a trial that run too rarely; then the others decide."""
@@ -89,7 +89,8 @@ class Trials:
 
         system, namespace = self._places[one.id]
         latencies = {
-            fingerprint: _sides(reader, fingerprint, namespace, sighted) for fingerprint in one.fingerprints
+            fingerprint: sides(reader, fingerprint, sighted, namespace=namespace)
+            for fingerprint in one.fingerprints
         }
         trial = trial_of(one.name, latencies, labels=labels, rollback=one.rollback)
         if trial.too_few and now_s - sighted.present_s < PATIENCE_S:
@@ -118,12 +119,27 @@ def _exists(advised: Advised, schema: Schema) -> bool:
     return table is not None and any(index.name == advised.name and index.is_valid for index in table.indexes)
 
 
-def _sides(
-    reader: QueryReader, fingerprint: str, namespace: str, sighted: Sighted
+def sides(
+    reader: QueryReader,
+    fingerprint: str,
+    sighted: Sighted,
+    *,
+    since_s: float = 0.0,
+    namespace: str | None = None,
 ) -> tuple[Latencies, Latencies]:
-    """Before it was known last to be absent, and since it was seen first; between is neither."""
+    """A statement's latencies before an index was known last to be absent, and since it was seen first.
+
+    What lies between, and a minute that holds either moment, is on neither side.
+
+    Args:
+        reader: of the store.
+        fingerprint: of the statement.
+        sighted: when the index was absent and present.
+        since_s: that the earlier side begins at, since 1970.
+        namespace: of the database; None for all.
+    """
     before, after = Latencies(), Latencies()
-    for minute in reader.history(fingerprint, namespace=namespace):
+    for minute in reader.history(fingerprint, since_s, namespace):
         if minute.at_s + _MINUTE_S <= sighted.absent_s:
             before.merge(minute.usage.latencies)
         elif minute.at_s >= sighted.present_s:

@@ -95,6 +95,65 @@ def test_a_statement_is_read_as_what_it_asks_of_each_table(sql: str, accesses: l
     assert list(read(sql, _SCHEMA, Dialect.POSTGRESQL).accesses) == accesses
 
 
+_TWO_PLACES = Schema(
+    (
+        Table("public.orders", (Column("id", "bigint"), Column("symbol", "text"))),
+        Table("archive.orders", (Column("id", "bigint"), Column("venue", "text"))),
+        Table("archive.fills", (Column("order_id", "bigint"),)),
+        Table("other.fills", (Column("fill_id", "bigint"),)),
+    ),
+    "public",
+    ("public", "archive"),
+)
+
+
+@pytest.mark.parametrize(
+    ("sql", "accesses"),
+    [
+        (
+            "SELECT venue FROM orders o JOIN archive.orders a USING (id) WHERE symbol = $1",
+            [
+                Access("public.orders", ("symbol",), ("id",), reads=("id", "symbol")),
+                Access("archive.orders", joins=("id",), reads=("id", "venue")),
+            ],
+        ),
+        (
+            (
+                "SELECT 1 FROM public.orders, archive.orders"
+                " WHERE public.orders.id = archive.orders.id AND archive.orders.venue = $1"
+            ),
+            [
+                Access("public.orders", joins=("id",), reads=("id",)),
+                Access("archive.orders", ("venue",), ("id",), reads=("id", "venue")),
+            ],
+        ),
+        (
+            "SELECT id FROM archive.orders WHERE archive.orders.venue = $1",
+            [Access("archive.orders", ("venue",), reads=("id", "venue"))],
+        ),
+        (  # found by the search path
+            "SELECT 1 FROM fills WHERE order_id = $1",
+            [Access("archive.fills", ("order_id",), reads=("order_id",))],
+        ),
+        (  # no table of a name in another place is taken for it
+            "SELECT 1 FROM third.orders WHERE venue = $1",
+            [Access("third.orders", ("venue",), reads=("venue",))],
+        ),
+        ("SELECT 1 FROM public.fills", []),
+        (  # an expression's name hides a table's, but for itself
+            "WITH orders AS (SELECT id, symbol FROM orders WHERE symbol = $1) SELECT id FROM orders",
+            [Access("public.orders", ("symbol",), reads=("id", "symbol"))],
+        ),
+        (
+            'SELECT "archive"."orders"."id" FROM "archive"."orders" WHERE venue = $1',
+            [Access("archive.orders", ("venue",), reads=("id", "venue"))],
+        ),
+    ],
+)
+def test_tables_of_one_name_in_several_namespaces_are_kept_apart(sql: str, accesses: list[Access]):
+    assert list(read(sql, _TWO_PLACES, Dialect.POSTGRESQL).accesses) == accesses
+
+
 @pytest.mark.parametrize(
     ("sql", "write"),
     [

@@ -123,6 +123,17 @@ def test_of_two_indexes_one_is_enough_when_the_other_begins_it():
     assert [advice.index.keys for advice in found.advice] == [("symbol", "timestamp DESC")]
 
 
+def test_tables_with_columns_of_one_name_each_get_their_index():
+    schema = Schema((_table(), _table(name="public.orders")), "public")
+    queries = [
+        _query(f"SELECT price FROM {name} WHERE symbol = $1", 9, 0.01) for name in ("trades", "orders")
+    ]
+    planner = _Planner({query.fingerprint: {"symbol": 0.002} for query in queries})
+    for whatif in (None, planner):
+        found = advise(queries, schema, Dialect.POSTGRESQL, whatif=whatif)
+        assert {advice.index.table for advice in found.advice} == {"public.trades", "public.orders"}
+
+
 def test_what_is_not_understood_is_told_and_the_rest_goes_on():
     found = advise(
         [_query("SELECT FROM WHERE", name="bad.sql:3"), _query(_MISSION)], _SCHEMA, Dialect.POSTGRESQL
@@ -148,9 +159,30 @@ def test_a_partitioned_table_is_told_how_its_partitions_get_the_index():
 
 
 def test_a_search_inside_of_texts_is_told_of_trigrams():
-    found = advise([_query("SELECT id FROM trades WHERE note LIKE '%x'")], _SCHEMA, Dialect.POSTGRESQL)
-    assert found.advice == ()
-    assert "gin (note gin_trgm_ops)" in found.hints[0]
+    query = _query("SELECT id FROM trades WHERE note LIKE '%urgent'")
+    found = advise([query], _SCHEMA, Dialect.POSTGRESQL)
+    (advice,) = found.untried
+    assert (found.advice, advice.fingerprints, advice.write_cost_s) == ((), (query.fingerprint,), None)
+    assert advice.ddl[1:] == (
+        "CREATE EXTENSION IF NOT EXISTS pg_trgm",
+        f"CREATE INDEX CONCURRENTLY {advice.name} ON public.trades USING gin (note gin_trgm_ops)",
+    )
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "note LIKE '%x'",
+        "note LIKE $1",
+        "note LIKE 'urgent%'",
+        "note LIKE '%urgent%' AND symbol = 'AAPL'",
+        "note LIKE '%urgent%' AND timestamp > $1",
+        "timestamp LIKE '%urgent%'",
+    ],
+)
+def test_trigrams_are_not_for_short_patterns_nor_for_few_rows_nor_for_other_types(condition: str):
+    query = _query(f"SELECT id FROM trades WHERE {condition}")
+    assert advise([query], _SCHEMA, Dialect.POSTGRESQL).untried == ()
 
 
 def test_a_storage_below_zero_is_refused():
@@ -193,6 +225,9 @@ class _Planner:
 
     def size(self, index: IndexSpec) -> int | None:
         return 1_000_000 * (index.width + len(index.includes))
+
+    def share(self, index: IndexSpec) -> float:
+        return 0.1 if index.predicate else 1.0
 
 
 _BY_SYMBOL = _query("SELECT id FROM trades WHERE symbol = $1 AND timestamp > $2", 100, 0.01, "by symbol")

@@ -1,12 +1,23 @@
 """Names and statements of indexes are safe to run as they are."""
 
+from random import Random
+
 import pytest
 import sqlglot
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tickspan.analysis.indexes import IndexSpec
-from tickspan.analysis.indexes.ddl import column_of, create, definition, drop, index_name, quoted
+from tickspan.analysis.indexes.ddl import (
+    column_of,
+    create,
+    definition,
+    drop,
+    family_of,
+    index_name,
+    index_names,
+    quoted,
+)
 from tickspan.analysis.sql import Dialect
 
 _NAMES = st.text(
@@ -36,6 +47,57 @@ def test_names_differ_where_indexes_do():
     assert len({index_name(spec) for spec in specs}) == len(specs)
 
 
+def _close(column: str) -> st.SearchStrategy[str]:
+    return st.sampled_from([column, f"{column} DESC", f"{column}_desc", f"lower({column})", column.upper()])
+
+
+_CLOSE_COLUMNS = st.sampled_from(["a", "b", "a_b", "a b", "x" * 40, "x" * 41, "ß"]).flatmap(_close)
+_CLOSE_SPECS = st.builds(
+    IndexSpec,
+    st.sampled_from(["t", "t_a", "public.t", "audit.t", "y" * 63]),
+    st.lists(_CLOSE_COLUMNS, min_size=1, max_size=3).map(tuple),
+    st.lists(_CLOSE_COLUMNS, max_size=2).map(tuple),
+    st.sampled_from(["btree", "brin"]),
+    st.sampled_from(["", "a = 1", "a = 2"]),
+)
+_CLOSE_FAMILIES = st.lists(
+    st.tuples(_CLOSE_SPECS, st.lists(st.sampled_from(["t_1", "t_2"]), max_size=2, unique=True)), max_size=8
+)
+
+
+@given(_CLOSE_FAMILIES, st.randoms())
+def test_no_two_indexes_of_an_advice_have_one_name(told: list[tuple[IndexSpec, list[str]]], random: Random):
+    families = [family_of(spec, parts) for spec, parts in dict(told).items()]
+    names = index_names(families)
+    shuffled = random.sample(families, len(families))
+    assert len(set(names.values())) == len(names) == len({spec for family in families for spec in family})
+    assert all(len(name.encode()) <= 63 and name.replace("_", "").isalnum() for name in names.values())
+    assert index_names(shuffled) == names
+
+
+@given(_CLOSE_FAMILIES)
+def test_no_name_of_another_relation_is_taken(told: list[tuple[IndexSpec, list[str]]]):
+    families = [family_of(spec, parts) for spec, parts in dict(told).items()]
+    taken = {name.upper() for name in index_names(families).values()}
+    taken |= {f"{namespace}.{name}" for namespace in ("public", "audit") for name in taken}
+    assert not {name.upper() for name in index_names(families, taken).values()} & taken
+
+
+def test_names_that_are_alike_get_a_digest_and_others_stay_as_they_are():
+    one, other, third = IndexSpec("t", ("a_b",)), IndexSpec("t", ("a", "b")), IndexSpec("t", ("c",))
+    assert index_names([(one,), (other,), (third,)]) == {
+        one: "ix_t_a_b_8a68ef",
+        other: "ix_t_a_b_47453e",
+        third: "ix_t_c",
+    }
+
+
+def test_an_index_of_another_namespace_takes_no_name():
+    here, there = IndexSpec("public.t", ("a",)), IndexSpec("audit.t", ("a",))
+    assert index_names([(here,)], {"audit.ix_t_a"}) == {here: "ix_t_a"}
+    assert set(index_names([(there,)], {"audit.IX_t_a"}).values()) != {"ix_t_a"}
+
+
 @pytest.mark.parametrize(
     ("spec", "dialect", "text"),
     [
@@ -45,7 +107,11 @@ def test_names_differ_where_indexes_do():
         (IndexSpec("t", ("order", "Price")), Dialect.MYSQL, "(`order`, Price)"),
         (IndexSpec("t", ("LOWER(a)", "a + (b)")), Dialect.POSTGRESQL, "(LOWER(a), (a + (b)))"),
         (IndexSpec("t", ("a",), predicate="b = 1"), Dialect.POSTGRESQL, "(a) WHERE b = 1"),
-        (IndexSpec("t", ("ts",), method="brin"), Dialect.POSTGRESQL, "USING brin (ts)"),
+        (
+            IndexSpec("t", ("ts",), method="brin"),
+            Dialect.POSTGRESQL,
+            "USING brin (ts) WITH (autosummarize = on)",
+        ),
         (IndexSpec("t", ("a text_pattern_ops",)), Dialect.POSTGRESQL, "(a text_pattern_ops)"),
     ],
 )

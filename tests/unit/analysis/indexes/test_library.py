@@ -32,6 +32,9 @@ class _Planner:
     def size(self, index: IndexSpec) -> int | None:
         return None
 
+    def share(self, index: IndexSpec) -> float:
+        return 1.0
+
 
 _SETS = st.frozensets(st.sampled_from(_SPECS))
 _PLANS = st.dictionaries(_SETS.filter(bool), st.integers(1, 98).map(float), max_size=6)

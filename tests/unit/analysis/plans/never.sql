@@ -29,7 +29,7 @@ CREATE TABLE copied AS SELECT * FROM orders;
 MERGE INTO orders USING fills ON fills.order_id = orders.id WHEN MATCHED THEN DELETE;
 -- postgresql: it is no query: FETCH
 DECLARE c CURSOR FOR SELECT * FROM orders;
--- postgresql: it is no query: UNKNOWN
+-- postgresql: it begins with no known verb
 TABLE orders;
 -- postgresql: lexer and parser disagree: SELECT and VALUES
 VALUES (1), (2);

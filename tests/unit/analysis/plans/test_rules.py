@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tickspan.analysis.findings import Finding, Rule, Severity
-from tickspan.analysis.plans import Plan, PlanSource, mysql, postgresql, sqlite
+from tickspan.analysis.plans import Plan, PlanNode, PlanSource, mysql, postgresql, sqlite
 from tickspan.analysis.plans.context import PlanContext, PlanLatency
 from tickspan.analysis.plans.rules import CHECKS, RULES
 from tickspan.analysis.sql import Dialect, canonicalise
@@ -57,6 +57,26 @@ def schema_of(case: Mapping[str, Any]) -> Schema | None:
         for table, known in case["tables"].items()
     )
     return Schema(tables) if tables else None
+
+
+@pytest.mark.parametrize(
+    ("sql", "written"),
+    [
+        ("SELECT 1 FROM orders WHERE venue = ?", "orders"),
+        ("SELECT 1 FROM archive.orders o, fills f WHERE o.venue = ?", "archive.orders"),
+        ("SELECT 1 FROM fills f, archive.orders WHERE venue = ?", "archive.orders"),
+        ('UPDATE "archive"."orders" SET id = ?', "archive.orders"),
+        ("SELECT 1 FROM orders JOIN archive.orders a USING (id) WHERE venue = ?", ""),
+        ("SELECT archive.orders.id FROM archive.orders WHERE archive.orders.venue = ?", "archive.orders"),
+        ("SELECT 1 FROM elsewhere.orders WHERE venue = ?", "elsewhere.orders"),
+        ("SELECT 1 FROM public.orders WHERE venue = ?", "orders"),
+    ],
+)
+def test_a_table_is_written_with_the_namespace_that_the_statement_gives_it(sql: str, written: str) -> None:
+    schema = Schema((Table("public.orders"), Table("archive.orders")), "public")
+    plan = Plan("postgresql", PlanNode("Seq Scan", relation="orders"), PlanSource.GENERIC)
+    context = PlanContext(plan, canonicalise(sql, Dialect.POSTGRESQL), schema)
+    assert context.written("orders") == written
 
 
 def context_of(case: Mapping[str, Any]) -> PlanContext:

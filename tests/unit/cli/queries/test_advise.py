@@ -14,7 +14,8 @@ from tickspan.analysis.sql import Dialect, canonicalise
 from tickspan.cli import main
 from tickspan.processors.queries.advised import FILE as ADVICE
 from tickspan.processors.queries.advised import Advised, recall, remember
-from tickspan.processors.queries.store import FILE, QueryKey, QueryStore, Told
+from tickspan.processors.queries.databases import namespace_of
+from tickspan.processors.queries.store import FILE, QueryKey, QueryStore, Sighted, Told
 
 Tickspan = Callable[..., tuple[int, str, str]]
 
@@ -116,6 +117,33 @@ def test_what_the_agent_recorded_is_a_workload(tickspan: Tickspan, tmp_path: Pat
     )
 
 
+def test_what_was_recorded_of_another_database_is_no_workload_of_this_one(tickspan: Tickspan, tmp_path: Path):
+    _record(tmp_path / "spool", [(int(time.time() * 1e9), 40_000_000)] * 40)
+    store = QueryStore(tmp_path / "spool" / FILE)
+    other = QueryKey("desk", "sqlite", "other.db", "f" * 16)
+    text = "SELECT price FROM ticks WHERE price = ?"
+    store.note(other, Told("SELECT ticks", text), time.time_ns(), 90_000_000, 1, is_error=False)
+    store.write()
+    store.close()
+    _, printed, _ = tickspan("advise", "--dsn-env", "TRADING_DSN", "--json")
+    assert [one["fingerprint"] for one in json.loads(printed)["statements"]] == [_FINGERPRINT]
+
+
+@pytest.mark.parametrize(
+    ("dsn", "namespace"),
+    [
+        ("postgresql://me:s3cret@db:5432/book?sslmode=require", "book"),
+        ("postgresql+psycopg://db/book%20two", "book two"),
+        ("host=db dbname=book user=me", "book"),
+        ("host=db user=me", ""),
+        ("mysql://root@db/book", "book"),
+        ("sqlite:////var/lib/bot/trading.db", "trading.db"),
+    ],
+)
+def test_a_database_is_named_as_spans_name_it(dsn: str, namespace: str):
+    assert namespace_of(dsn) == namespace
+
+
 @pytest.mark.parametrize(
     ("words", "status", "told"),
     [
@@ -196,6 +224,34 @@ def test_the_time_at_which_it_was_built_may_be_told(tickspan: Tickspan, tmp_path
     _advised(tmp_path / "spool", 6)
     assert "not enough samples" in tickspan("verify", "0123456789ab")[1]
     assert "index_verified" in tickspan("verify", "0123456789ab", "--built", "3h")[1]
+
+
+def _sighted(spool: Path, absent_hours_ago: float, present_hours_ago: float) -> None:
+    store = QueryStore(spool / FILE)
+    now_s = time.time()
+    times = Sighted(now_s - absent_hours_ago * 3_600, now_s - present_hours_ago * 3_600)
+    store.sight("0123456789ab", times)
+    store.close()
+
+
+def test_the_time_at_which_the_agent_saw_it_is_taken(tickspan: Tickspan, tmp_path: Path):
+    _record(tmp_path / "spool", [*_calls(5, 40), *_calls(3, 900), *_calls(1, 4)])
+    _advised(tmp_path / "spool", 6)
+    _sighted(tmp_path / "spool", 4, 2)
+    printed = json.loads(tickspan("verify", "0123456789ab", "--json")[1])
+    assert (printed["verdict"], printed["built"]["source"]) == ("index_verified", "agent")
+    assert printed["statements"][0]["before_p50_s"] == pytest.approx(0.04, rel=0.1)
+    assert "UTC, as the agent saw" in tickspan("verify", "0123456789ab")[1].splitlines()[0]
+
+
+def test_without_anybody_who_saw_it_the_time_of_the_advice_is_taken_and_told(
+    tickspan: Tickspan, tmp_path: Path
+):
+    _record(tmp_path / "spool", [*_calls(3, 40), *_calls(1, 4)])
+    _advised(tmp_path / "spool", 2)
+    told = tickspan("verify", "0123456789ab")[1].splitlines()[0]
+    assert told.startswith("ix_ticks: taken as built when advised, ")
+    assert told.endswith(": nobody has seen it; --built tells better")
 
 
 def test_an_index_that_does_not_exist_is_not_judged(tickspan: Tickspan, tmp_path: Path):

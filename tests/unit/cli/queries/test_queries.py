@@ -16,7 +16,7 @@ from tickspan.cli import main
 from tickspan.cli.queries.layout import count, duration, markdown_table, table
 from tickspan.cli.queries.options import FORMATS
 from tickspan.processors.queries.book import Book
-from tickspan.processors.queries.store import FILE, QueryKey, QueryStore, Told
+from tickspan.processors.queries.store import FILE, Era, QueryKey, QueryStore, Told
 
 NOW_NS = 1_800_000_000 * 10**9
 MS = 10**6
@@ -131,10 +131,33 @@ def test_findings_say_what_where_and_what_to_do(tickspan: Tickspan, spool: Path)
             "   -> Add the WHERE clause.\n"
             "   fingerprint b339573230989351, trace 00000000000000000000000000000009\n"
             "\n"
+            'no plan was asked for: findings about plans, plan_regression too, need queries.plans = "probe"\n'
             "2 findings: 1 critical, 1 warning\n"
         ),
         "",
     )
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        (" ", "expected a fingerprint or a statement, got an empty text"),
+        ("2c9c94ad", "a fingerprint has 16 hex digits, as in 'top', got 8"),
+    ],
+)
+def test_what_is_neither_a_fingerprint_nor_a_statement_is_refused(
+    tickspan: Tickspan, monkeypatch: pytest.MonkeyPatch, statement: str, told: str
+) -> None:
+    monkeypatch.setenv("BOOK_DSN", "sqlite:///book.db")
+    assert tickspan("explain", statement, "--dsn-env", "BOOK_DSN") == (2, "", f"tickspan queries: {told}\n")
+
+
+def test_where_plans_are_known_nothing_is_said_of_a_probe(tickspan: Tickspan, spool: Path) -> None:
+    store = QueryStore(spool / FILE)
+    store.write(eras={KEY: [Era("a" * 16, NOW_NS)]})
+    store.close()
+    _, printed, _ = tickspan("findings", "--json", "--directory", spool)
+    assert json.loads(printed)["remarks"] == []
 
 
 @pytest.mark.parametrize(
@@ -163,6 +186,7 @@ def test_findings_are_sql_and_markdown_too(tickspan: Tickspan, spool: Path) -> N
         "-- Add the WHERE clause.\n"
         "DELETE FROM notes;\n"
         "\n"
+        '-- no plan was asked for: findings about plans, plan_regression too, need queries.plans = "probe"\n'
         "-- 1 finding: 1 critical\n"
     )
     assert markdown.splitlines()[2] == (

@@ -41,6 +41,8 @@ class _FakeError(Exception):
         ("FATAL: sorry, too many clients already", "it has no connection left"),
         ("connection timeout expired", "it did not answer in time"),
         ("server does not support SSL, but SSL was required", "TLS does not come about"),
+        ("consuming input failed: server closed the connection unexpectedly", "the connection is lost"),
+        ("SSL connection has been closed unexpectedly", "the connection is lost"),
         ("s3cret", "_FakeError"),
     ],
 )
@@ -52,7 +54,9 @@ def test_a_message_of_libpq_is_understood_and_not_shown(said: str, meaning: str)
 def test_a_sqlstate_comes_before_the_words() -> None:
     error = _FakeError("connection refused")
     error.sqlstate = "57P01"
-    assert reasons.of_postgresql(error) == "_FakeError (57P01)"
+    assert reasons.of_postgresql(error) == "it shut down, or somebody ended the connection (57P01)"
+    error.sqlstate = "XX000"
+    assert reasons.of_postgresql(error) == "_FakeError (XX000)"
 
 
 @pytest.mark.parametrize(

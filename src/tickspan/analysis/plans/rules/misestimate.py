@@ -61,9 +61,9 @@ def _finding(context: PlanContext, node: PlanNode, ratio: float) -> Finding:
 
 
 def _advice(context: PlanContext, node: PlanNode) -> str | None:
-    if not node.relation:
+    table = context.written(node.relation) if node.relation else ""
+    if not table:
         return None
-    table = context.quoted(node.relation)
     if context.plan.system != "postgresql":
         return f"ANALYZE TABLE {table} PERSISTENT FOR ALL;" if context.plan.system == "mariadb" else None
     columns = [context.quoted(one.column) for one in context.compared_in(node)]

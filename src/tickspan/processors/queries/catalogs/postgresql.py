@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
+from tickspan.analysis.plans.admission import MARKER
 from tickspan.analysis.sql import Dialect, canonicalise
 from tickspan.analysis.sql.schema import Column, ForeignKey, Index, Schema, Table
 from tickspan.processors.queries.catalogs.connection import Connection, rows
 
-__all__ = ["CountedStatement", "read_schema", "read_statements", "read_statistics_age_s"]
+__all__ = [
+    "CountedStatement",
+    "read_index_built_s",
+    "read_schema",
+    "read_statements",
+    "read_statistics_age_s",
+]
 
 _TABLES: Final = """
 SELECT c.oid, n.nspname, c.relname, c.relkind = 'p',
@@ -77,11 +85,16 @@ _STATEMENTS: Final = """
 SELECT s.query, s.calls, s.rows, s.total_exec_time / 1000, pg_catalog.current_database()
 FROM {extension}.pg_stat_statements s
 WHERE s.dbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
-  AND s.toplevel
+  AND s.toplevel AND s.query !~* '{own}'
 ORDER BY s.total_exec_time DESC
 LIMIT {limit}
 """
 _MOST_STATEMENTS: Final = 5_000
+_OF_TOOLS: Final = (
+    rf"{re.escape(MARKER)}|\mpg_catalog\.|\minformation_schema\.|\mhypopg_|\mfrom \S*pg_stat_statements\M"
+)
+"""Questions of ours, and of others who look after a server: no program's workload. As PostgreSQL matches."""
+
 _DESCENDING: Final = 1
 
 
@@ -114,11 +127,11 @@ def read_schema(connection: Connection) -> Schema:
     keys: defaultdict[int, list[ForeignKey]] = defaultdict(list)
     for oid, namespace, name, here, there in rows(connection, _FOREIGN_KEYS):
         keys[oid].append(ForeignKey(tuple(here), f"{namespace}.{name}", tuple(there)))
-    ((namespace,),) = rows(connection, "SELECT coalesce(pg_catalog.current_schema(), '')")
+    ((path,),) = rows(connection, "SELECT pg_catalog.current_schemas(false)::text[]")
     tables = (
         _table(row, columns[row[0]], indexes[row[0]], keys[row[0]]) for row in rows(connection, _TABLES)
     )
-    return Schema(tuple(tables), namespace)
+    return Schema(tuple(tables), path[0] if path else "", tuple(path))
 
 
 def read_statistics_age_s(connection: Connection) -> float:
@@ -132,8 +145,30 @@ def read_statistics_age_s(connection: Connection) -> float:
     return float(age)
 
 
+def read_index_built_s(connection: Connection, name: str) -> float | None:
+    """When an index became what it is, in seconds since 1970: by the transaction that made it valid.
+
+    None where there is no such index, and where the server keeps no such times (`track_commit_timestamp`).
+
+    Args:
+        connection: to ask.
+        name: with its namespace, quoted where it needs that.
+    """
+    place = name.replace("'", "''")
+    found = rows(
+        connection,
+        "SELECT CASE WHEN pg_catalog.current_setting('track_commit_timestamp') = 'on'"  # noqa: S608 - quoted
+        " THEN extract(epoch FROM pg_catalog.pg_xact_commit_timestamp(i.xmin))::float END"
+        f" FROM pg_catalog.pg_index i WHERE i.indexrelid = pg_catalog.to_regclass('{place}')",
+    )
+    return None if not found or found[0][0] is None else float(found[0][0])
+
+
 def read_statements(connection: Connection) -> list[CountedStatement]:
     """What `pg_stat_statements` has of this database, the most expensive first; at most 5,000 statements.
+
+    Without those that read the catalog, ours among them. What other accounts ran may be hidden: its text then
+    is `<insufficient privilege>`.
 
     Raises:
         LookupError: the extension is not there; the message says what to do.
@@ -148,7 +183,8 @@ def read_statements(connection: Connection) -> list[CountedStatement]:
             "pg_stat_statements is not there: add it to shared_preload_libraries, restart the server, "
             "and run CREATE EXTENSION pg_stat_statements"
         )
-    counted = rows(connection, _STATEMENTS.format(extension=found[0][0], limit=_MOST_STATEMENTS))
+    text = _STATEMENTS.format(extension=found[0][0], limit=_MOST_STATEMENTS, own=_OF_TOOLS)
+    counted = rows(connection, text)
     return [
         CountedStatement(sql, int(calls), int(count), float(total_s), str(database))
         for sql, calls, count, total_s, database in counted

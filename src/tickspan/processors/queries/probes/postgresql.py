@@ -22,7 +22,12 @@ from tickspan.analysis.plans.placeholders import Place, Role, places
 from tickspan.analysis.plans.probe import Refused, Unreachable
 from tickspan.analysis.sql import Dialect, Flag
 from tickspan.analysis.sql.schema import Schema
-from tickspan.processors.queries.catalogs.postgresql import CountedStatement, read_schema, read_statements
+from tickspan.processors.queries.catalogs.postgresql import (
+    CountedStatement,
+    read_index_built_s,
+    read_schema,
+    read_statements,
+)
 from tickspan.processors.queries.probes import reasons
 from tickspan.processors.queries.probes.question import (
     CATALOG_TIMEOUT_S,
@@ -50,12 +55,13 @@ _COMMENT: Final = f"/* {MARKER} */ "
 _REFUSALS: Final[Mapping[str, str]] = {
     "57014": "planning took too long",
     "55P03": "somebody holds a lock on its table",
-    "42501": "this account may not read its tables",
+    "42501": "this account lacks a right on its tables",
     "42P18": "the type of a placeholder cannot be told",
     "25006": "it would write",
 }
 """What a SQLSTATE means for a statement that is only explained."""
-_OVERRUNS: Final = frozenset({"57014", "55P03"})
+_CANCELLED: Final = "57014"
+_OVERRUNS: Final = frozenset({_CANCELLED, "55P03"})
 
 _FUNCTIONS: Final = """
 SELECT q.name, n.nspname::text, p.provolatile::text
@@ -122,7 +128,7 @@ class PostgresqlProbe:
     def schema(self) -> Schema:
         """See `Probe.schema`."""
         try:
-            with self._told(), self._transaction(CATALOG_TIMEOUT_S) as ask:
+            with self.telling(), self._transaction(CATALOG_TIMEOUT_S) as ask:
                 return read_schema(ask.connection)
         except Refused as refused:
             raise Unreachable(f"the catalog cannot be read: {refused}") from None
@@ -131,7 +137,8 @@ class PostgresqlProbe:
         """See `Probe.explain`: with placeholders, the generic plan."""
         admitted = admit(sql, Dialect.POSTGRESQL, analyze=analyze)
         timeout_s = _RUN_TIMEOUT_S if analyze else PLANNING_TIMEOUT_S
-        with question(self._budget), self._told(), self._transaction(timeout_s) as ask:
+        told = self.telling(f"it ran for more than {timeout_s:g} s" if analyze else None)
+        with question(self._budget), told, self._transaction(timeout_s) as ask:
             ask.judge(admitted)
             if admitted.parameters:
                 nulls = ["NULL"] * admitted.parameters
@@ -148,7 +155,7 @@ class PostgresqlProbe:
         `Refused`, too, when a placeholder stands beside no column that has such a value.
         """
         admitted = admit(sql, Dialect.POSTGRESQL)
-        with question(self._budget), self._told(), self._transaction() as ask:
+        with question(self._budget), self.telling(), self._transaction() as ask:
             ask.judge(admitted)
             values = [
                 ask.common_value(place, admitted.aliases)
@@ -158,7 +165,7 @@ class PostgresqlProbe:
 
     def session(self) -> _Connection:
         """The connection, in autocommit mode, for what must share its session. Raises `Unreachable`."""
-        with self._told():
+        with self.telling():
             return self._connected()
 
     def counted(self) -> list[CountedStatement]:
@@ -169,10 +176,41 @@ class PostgresqlProbe:
             Unreachable: it cannot be asked.
         """
         try:
-            with self._told(), self._transaction(CATALOG_TIMEOUT_S) as ask:
+            with self.telling(), self._transaction(CATALOG_TIMEOUT_S) as ask:
                 return read_statements(ask.connection)
         except Refused as refused:
             raise Unreachable(f"pg_stat_statements cannot be read: {refused}") from None
+
+    def index_built_s(self, name: str) -> float | None:
+        """When an index was built: see `read_index_built_s`. Raises `Unreachable`."""
+        try:
+            with self.telling(), self._transaction(CATALOG_TIMEOUT_S) as ask:
+                return read_index_built_s(ask.connection, name)
+        except Refused as refused:
+            raise Unreachable(f"the catalog cannot be read: {refused}") from None
+
+    @contextmanager
+    def telling(self, too_long: str | None = None) -> Generator[None]:
+        """The driver's errors as ours, `Refused` and `Unreachable`: messages quote values, codes do not.
+
+        `too_long` is what a timeout means, where it is not planning that took long.
+        """
+        try:
+            yield
+        except PlanFormatError as error:
+            raise Refused(str(error)) from None
+        except Exception as error:
+            code = getattr(error, "sqlstate", None)
+            if isinstance(error, Refused | Unreachable) or not _is_drivers(error):
+                raise
+            if code is None or code.startswith(("08", "57P", "53", "28", "3D")):
+                self.close()
+                raise reasons.unreachable("PostgreSQL", self._dsn, reasons.of_postgresql(error)) from None
+            reason = _REFUSALS.get(code, f"the database does not plan it: {type(error).__name__}")
+            if code == _CANCELLED and too_long is not None:
+                reason = too_long
+            kind = Overrun if code in _OVERRUNS else Refused
+            raise kind(f"{reason} ({code})") from None
 
     @contextmanager
     def _transaction(self, timeout_s: float = PLANNING_TIMEOUT_S) -> Generator[_Transaction]:
@@ -200,24 +238,6 @@ class PostgresqlProbe:
                 fallback_application_name="tickspan",
             )
         return self._connection
-
-    @contextmanager
-    def _told(self) -> Generator[None]:
-        """The driver's errors as ours: the class and the code, since messages quote values."""
-        try:
-            yield
-        except PlanFormatError as error:
-            raise Refused(str(error)) from None
-        except Exception as error:
-            code = getattr(error, "sqlstate", None)
-            if isinstance(error, Refused | Unreachable) or not _is_drivers(error):
-                raise
-            if code is None or code.startswith(("08", "57P", "53", "28", "3D")):
-                self.close()
-                raise reasons.unreachable("PostgreSQL", self._dsn, reasons.of_postgresql(error)) from None
-            reason = _REFUSALS.get(code, f"the database does not plan it: {type(error).__name__}")
-            kind = Overrun if code in _OVERRUNS else Refused
-            raise kind(f"{reason} ({code})") from None
 
 
 def _is_drivers(error: Exception) -> bool:

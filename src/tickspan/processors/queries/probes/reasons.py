@@ -17,6 +17,18 @@ _REFUSED: Final = "the account or its password is refused"
 _NO_DATABASE: Final = "there is no such database or account"
 _FULL: Final = "it has no connection left"
 _SLOW: Final = "it did not answer in time"
+_LOST: Final = "the connection is lost"
+
+_CODES: Final[Mapping[str, str]] = {
+    "28": _REFUSED,
+    "3D": _NO_DATABASE,
+    "53300": _FULL,
+    "57P01": "it shut down, or somebody ended the connection",
+    "57P02": "it crashed",
+    "57P03": "it is starting, or shutting down",
+    "08": _LOST,
+}
+"""Beginnings of SQLSTATEs."""
 
 _LIBPQ: Final[Mapping[str, str]] = {
     "connection refused": _NOBODY,
@@ -33,6 +45,11 @@ _LIBPQ: Final[Mapping[str, str]] = {
     "too many": _FULL,
     "timeout expired": _SLOW,
     "timed out": _SLOW,
+    "connection is lost": _LOST,
+    "connection is closed": _LOST,
+    "server closed the connection": _LOST,
+    "terminating connection": _LOST,
+    "ssl connection has been closed": _LOST,
     "ssl": "TLS does not come about, see sslmode",
 }
 """Parts of libpq's messages, which are looked for and never shown: the rest of them names accounts."""
@@ -46,7 +63,7 @@ _MYSQL: Final[Mapping[int, str]] = {
     2002: _NOBODY,
     2003: _NOBODY,
     2005: _NO_HOST,
-    2013: "the connection is lost",
+    2013: _LOST,
 }
 """Numbers of errors that a client meets before, or instead of, an answer."""
 
@@ -69,10 +86,11 @@ def unreachable(system: str, dsn: str, why: str) -> Unreachable:
 
 
 def of_postgresql(error: Exception) -> str:
-    """What an error of psycopg means, by its SQLSTATE or by known parts of libpq's message."""
+    """What an error of psycopg means, by its SQLSTATE or else by known parts of libpq's message."""
     code = getattr(error, "sqlstate", None)
     if code is not None:
-        return f"{type(error).__name__} ({code})"
+        known = next((why for start, why in _CODES.items() if code.startswith(start)), type(error).__name__)
+        return f"{known} ({code})"
     said = str(error).lower()
     return next((why for part, why in _LIBPQ.items() if part in said), type(error).__name__)
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import Final, Self
 
 from tickspan.analysis.indexes.model import IndexSpec, WorkloadQuery
+from tickspan.analysis.indexes.sizes import partial_fraction
 from tickspan.analysis.indexes.whatif import Estimate, NoPlan
 from tickspan.analysis.plans import Plan
 from tickspan.analysis.plans.probe import Probe, Refused
@@ -47,6 +48,11 @@ class Hypotheses(ABC):
     @abstractmethod
     def size(self, index: IndexSpec) -> int | None:
         """See `WhatIf.size`."""
+
+    def share(self, index: IndexSpec) -> float:
+        """See `WhatIf.share`: an even share of the values of the column in the predicate."""
+        table = self._schema.table(index.table)
+        return 1.0 if table is None else partial_fraction(index, table)
 
     def used(self, query: WorkloadQuery, indexes: Collection[IndexSpec]) -> Estimate:
         """See `WhatIf.used`."""

@@ -57,7 +57,7 @@ class SqliteWhatIf(Hypotheses):
             return None
         columns = [table.column(column_of(key)) for key in (*index.keys, *index.includes)]
         width = sum((column and column.width_bytes) or _DEFAULT_WIDTH for column in columns)
-        return table.rows * (width + _ENTRY_BYTES)
+        return round(table.rows * self.share(index) * (width + _ENTRY_BYTES))
 
     def close(self) -> None:
         """Drop them from the copy."""
