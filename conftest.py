@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 _BACKEND_OF_FIXTURE: Mapping[str, str] = {
     "otelcol": "otelcol",
+    "promtool": "promtool",
+    "prometheus": "prometheus",
+    "alertmanager": "alertmanager",
+    "kafka": "kafka",
     "redis_server": "redis-server",
     "postgresql_server": "postgresql",
     "hypopg_server": "hypopg",
@@ -33,6 +37,7 @@ _BACKEND_OF_FIXTURE: Mapping[str, str] = {
 }
 _HYPOPG_SETTINGS: Mapping[str, str] = {
     "shared_preload_libraries": "auto_explain,pg_stat_statements",
+    "track_commit_timestamp": "on",
     "log_line_prefix": "%m [%p] %u@%d %a ",
 }
 
@@ -151,6 +156,30 @@ def telemetry(telemetry: Capture) -> Generator[Capture]:
 def otelcol(request: pytest.FixtureRequest) -> Path:
     """An OpenTelemetry Collector with the components of `collector-config/manifest.yaml`."""
     return request.config.stash[_SESSION].require("otelcol").executable
+
+
+@pytest.fixture(scope="session")
+def promtool(request: pytest.FixtureRequest) -> Path:
+    """Prometheus's command-line tool, which checks and tests rules."""
+    return request.config.stash[_SESSION].require("promtool").executable
+
+
+@pytest.fixture(scope="session")
+def prometheus(request: pytest.FixtureRequest) -> Path:
+    """A Prometheus server; `scripts.prometheus.running_prometheus` starts it."""
+    return request.config.stash[_SESSION].require("prometheus").executable
+
+
+@pytest.fixture(scope="session")
+def alertmanager(request: pytest.FixtureRequest) -> Path:
+    """An Alertmanager, `amtool` beside it; `scripts.alertmanager.running_alertmanager` starts it."""
+    return request.config.stash[_SESSION].require("alertmanager").executable
+
+
+@pytest.fixture(scope="session")
+def kafka(request: pytest.FixtureRequest) -> Path:
+    """A Kafka broker in memory; `scripts.kafka_broker.running_kafka` starts it."""
+    return request.config.stash[_SESSION].require("kafka").executable
 
 
 @pytest.fixture(scope="session")

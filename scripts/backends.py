@@ -24,11 +24,17 @@ from pathlib import Path
 from typing import TypeAlias
 
 if __package__:
+    from .collector_build import COLLECTOR
     from .collector_build import VERSION as _COLLECTOR_VERSION
-    from .collector_build import CollectorBuildError, build_collector, is_built
+    from .go_build import GoBuild, GoBuildError, from_module
+    from .kafka_broker import KAFKA
+    from .kafka_broker import VERSION as _KAFKA_VERSION
 else:  # run as a program
+    from collector_build import COLLECTOR
     from collector_build import VERSION as _COLLECTOR_VERSION
-    from collector_build import CollectorBuildError, build_collector, is_built
+    from go_build import GoBuild, GoBuildError, from_module
+    from kafka_broker import KAFKA
+    from kafka_broker import VERSION as _KAFKA_VERSION
 
 _VERSION = re.compile(r"\d+(?:\.\d+)+")
 _PROBE_TIMEOUT_S = 20.0
@@ -43,7 +49,8 @@ class Program:
         executable: its main program.
         wanted: the start of an acceptable version; "" takes any.
         folders: where it may be besides PATH, as a glob pattern below "/".
-        packages: Debian packages that bring it; none: it is built.
+        packages: Debian packages that bring it.
+        build: how it is built; a program has this or packages.
         companions: files that must be there too, as paths from the program's folder.
     """
 
@@ -52,13 +59,53 @@ class Program:
     wanted: str = ""
     folders: str = ""
     packages: tuple[str, ...] = ()
+    build: GoBuild | None = None
     companions: tuple[str, ...] = ()
 
+
+_PROMETHEUS_VERSION = "3.16.0"
+_PROMETHEUS_TAGS = "remove_all_sd"  # clients of clouds, whose targets no test scrapes
+_ALERTMANAGER_VERSION = "0.31.1"
 
 PROGRAMS: Mapping[str, Program] = {
     program.name: program
     for program in (
-        Program("otelcol", "otelcol", wanted=_COLLECTOR_VERSION),
+        Program("otelcol", "otelcol", wanted=_COLLECTOR_VERSION, build=COLLECTOR),
+        Program(
+            "promtool",
+            "promtool",
+            wanted=_PROMETHEUS_VERSION,
+            build=from_module(
+                "prometheus",
+                _PROMETHEUS_VERSION,
+                "github.com/prometheus/prometheus/cmd/promtool",
+                tags=_PROMETHEUS_TAGS,
+            ),
+        ),
+        Program(
+            "prometheus",
+            "prometheus",
+            wanted=_PROMETHEUS_VERSION,
+            build=from_module(
+                "prometheus",
+                _PROMETHEUS_VERSION,
+                "github.com/prometheus/prometheus/cmd/prometheus",
+                tags=_PROMETHEUS_TAGS,
+            ),
+        ),
+        Program(
+            "alertmanager",
+            "alertmanager",
+            wanted=_ALERTMANAGER_VERSION,
+            build=from_module(
+                "alertmanager",
+                _ALERTMANAGER_VERSION,
+                "github.com/prometheus/alertmanager/cmd/alertmanager",
+                "github.com/prometheus/alertmanager/cmd/amtool",
+            ),
+            companions=("amtool",),
+        ),
+        Program("kafka", "kafka", wanted=_KAFKA_VERSION, build=KAFKA),
         Program("redis-server", "redis-server", packages=("redis-server",)),
         Program("postgresql", "postgres", folders="usr/lib/postgresql/*/bin", packages=("postgresql",)),
         Program(
@@ -157,10 +204,10 @@ def install(program: Program, environment: Mapping[str, str]) -> None:
     with _one_at_a_time(_cache_root(environment)):
         if program.packages:
             _install_packages(program.packages)
-        elif not is_built(_cache(program, environment)):
+        elif program.build and not program.build.is_built(_cache(program, environment)):
             try:
-                build_collector(_cache(program, environment), environment)
-            except CollectorBuildError as error:
+                program.build.build(_cache(program, environment), environment)
+            except GoBuildError as error:
                 raise InstallError(str(error)) from error
 
 
@@ -212,9 +259,9 @@ def _candidates(program: Program, environment: Mapping[str, str]) -> Iterator[tu
     if program.folders:
         folders = sorted(Path("/").glob(program.folders), key=_natural, reverse=True)
         yield f"/{program.folders}", folders[0] / program.executable if folders else None
-    if not program.packages:
+    if program.build:
         folder = _cache(program, environment)
-        yield f"{folder}", folder / program.executable if is_built(folder) else None
+        yield f"{folder}", folder / program.executable if program.build.is_built(folder) else None
 
 
 def _with_companions(executable: Path) -> Path:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tickspan.testing.decoding import Telemetry, read_json_lines
 
-from .servers import Server, free_port, log_tail, running
+from .servers import Server, free_port, running
 
 CONFIGURATIONS = Path(__file__).resolve().parent.parent / "collector-config"
 
 _READY = "Everything is ready."
 _POLL_S = 0.05
+_PORTS = ("HTTP", "GRPC", "SHARD", "HEALTH", "METRICS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,29 +59,39 @@ class Collector:
 
 @contextmanager
 def running_collector(
-    executable: Path, configuration: Path, folder: Path, environment: Mapping[str, str] | None = None
+    executable: Path,
+    configuration: Path | Sequence[Path],
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
 ) -> Generator[Collector]:
     """Start a collector and wait until it says that everything is ready.
 
     Args:
         executable: the collector.
-        configuration: its file; ports, storage and output are given by `TICKSPAN_COLLECTOR_*` variables.
+        configuration: its file, or several that are merged; ports, storage and output are given by
+            `TICKSPAN_COLLECTOR_*` variables.
         folder: for its log, storage and output; a second start with it goes on where the first ended.
-        environment: further variables.
+        environment: further variables, or others than these.
 
     Raises:
         ServerError: it did not become ready; with the end of its log.
     """
-    ports = {name: str(free_port()) for name in ("HTTP", "GRPC", "HEALTH", "METRICS")}
     settings = {
         **os.environ,
-        **{f"TICKSPAN_COLLECTOR_{name}_PORT": port for name, port in ports.items()},
+        **{f"TICKSPAN_COLLECTOR_{name}_PORT": str(free_port()) for name in _PORTS},
         "TICKSPAN_COLLECTOR_STORAGE": str(folder / "storage"),
         "TICKSPAN_COLLECTOR_OUTPUT": str(folder / "otlp.jsonl"),
         **(environment or {}),
     }
     log = folder / "collector.log"
-    command = [executable, "--config", configuration]
-    with running(command, log=log, is_ready=lambda: _READY in log_tail(log), environment=settings) as process:
-        server = Server(f"http://127.0.0.1:{ports['HTTP']}", log, process.pid)
-        yield Collector(server, f"http://127.0.0.1:{ports['GRPC']}", folder / "otlp.jsonl")
+    files = [configuration] if isinstance(configuration, Path) else configuration
+    command = [executable, *(part for file in files for part in ("--config", file))]
+    with running(command, log=log, is_ready=lambda: _READY in _whole(log), environment=settings) as process:
+        server = Server(f"http://127.0.0.1:{settings['TICKSPAN_COLLECTOR_HTTP_PORT']}", log, process.pid)
+        grpc_endpoint = f"http://127.0.0.1:{settings['TICKSPAN_COLLECTOR_GRPC_PORT']}"
+        yield Collector(server, grpc_endpoint, folder / "otlp.jsonl")
+
+
+def _whole(log: Path) -> str:
+    """All of a log: some components say more than its tail holds as soon as they are ready."""
+    return log.read_text(errors="replace") if log.exists() else ""
