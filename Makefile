@@ -5,7 +5,7 @@ BIN := $(ENV)/bin
 DEMO_ENV := .venv-demo
 SECONDS ?= 10
 
-.PHONY: demo test unit check format bench bench-baseline bench-pipeline bench-faults bench-queries bench-trading soak check-upstream e2e-freqtrade generations backends reference semconv lock env clean
+.PHONY: demo test unit check format bench bench-baseline bench-pipeline bench-faults bench-metrics bench-queries bench-trading soak check-upstream e2e-freqtrade generations backends reference semconv dashboards lock env clean
 
 demo: ## see a trading bot explained, order by order
 	@$(PYTHON) scripts/environment.py $(DEMO_ENV) requirements-demo.lock
@@ -39,6 +39,9 @@ bench-pipeline: env ## the pipeline beside its peers: cost, tails, delivery, exi
 bench-faults: env ## stock OpenTelemetry and ours in the same faults
 	@$(BIN)/python benchmarks/faults/run.py $(BENCH_FLAGS)
 
+bench-metrics: env ## what collections, samplers and rules cost, how soon a breach is told
+	@$(BIN)/python benchmarks/metrics/run.py $(BENCH_FLAGS)
+
 bench-queries: env ## what a statement costs, what analysis disturbs, what advice gives
 	@$(BIN)/python benchmarks/queries/run.py $(BENCH_FLAGS)
 
@@ -64,6 +67,10 @@ backends: env ## install and build the servers that tests use
 reference: env ## write the reference pages that come from code
 	@$(BIN)/python scripts/reference.py
 	@$(BIN)/python scripts/query_rules.py
+	@$(BIN)/python scripts/alert_rules.py
+
+dashboards: env ## write Grafana's dashboards from the catalogue of metrics
+	@$(BIN)/python -m scripts.dashboards
 
 semconv: env ## write the names of `trading.*` and their page from the registry
 	@$(BIN)/python scripts/semconv.py

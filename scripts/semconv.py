@@ -1,7 +1,8 @@
-"""Makes code and a page of the `trading.*` registry: `python scripts/semconv.py`.
+"""Makes code and pages of the `trading.*` registry and the metric catalogue: `python scripts/semconv.py`.
 
 The registry is in OpenTelemetry weaver's model format, `definition/2`; what it cannot say stands in
-`annotations.tickspan`, which `attributes.yaml` explains.
+`annotations.tickspan`, which `attributes.yaml` explains. Metrics of other namespaces stand in files of
+`registry/other`: rows of the catalogue, and who emits them.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 REGISTRY: Final = ROOT / "src/tickspan/semconv/registry"
 MODULE: Final = ROOT / "src/tickspan/semconv/trading.py"
 PAGE: Final = ROOT / "docs/reference/trading.md"
+OTHER: Final = REGISTRY / "other"
+CATALOGUE: Final = ROOT / "src/tickspan/semconv/catalogue.py"
+METRICS_PAGE: Final = ROOT / "docs/reference/metrics.md"
 
 Row = Mapping[str, Any]
 
@@ -369,11 +373,198 @@ def _cells(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-WRITTEN: Final = {MODULE: module, PAGE: page}
+# --- the catalogue of metrics
+
+
+@dataclass(frozen=True, slots=True)
+class CataloguedMetric:
+    """One metric: `emitted` tells who emits it now, "" is nobody yet."""
+
+    name: str
+    instrument: str
+    unit: str
+    brief: str
+    attributes: tuple[str, ...]
+    emitted: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """Metrics that belong together."""
+
+    title: str
+    metrics: tuple[CataloguedMetric, ...]
+
+
+_CHAPTERS: Final = {
+    "host": "Host",
+    "process": "Process and runtime",
+    "container": "Container",
+    "databases": "Databases and Redis",
+    "cache": "Cache and pools",
+    "http": "HTTP",
+    "telemetry": "Telemetry itself",
+    "alerts": "Alerts",
+    "collector": "Collector",
+}
+
+
+def chapters(registry: Registry, folder: Path = OTHER) -> list[Chapter]:
+    """All metrics, trading first; those of `folder` by its files. Raises ValueError for one of no chapter."""
+    trading = (
+        CataloguedMetric(
+            row["name"], row["instrument"], row["unit"], row["brief"], _measured(registry, row), "process"
+        )
+        for row in registry.metrics
+    )
+    found = [Chapter("Trading", tuple(trading))]
+    paths = {path.stem: path for path in folder.glob("*.yaml")}
+    for stem, path in sorted(paths.items(), key=lambda item: list(_CHAPTERS).index(item[0])):
+        file = yaml.safe_load(path.read_text(encoding="utf-8"))
+        rows = (_catalogued(row, file["emitted"]) for row in file["metrics"])
+        found.append(Chapter(_CHAPTERS[stem], tuple(rows)))
+    return found
+
+
+def _measured(registry: Registry, row: Row) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(registry.keys_of(row)))
+
+
+def _catalogued(row: Row, emitted: str) -> CataloguedMetric:
+    return CataloguedMetric(
+        row["name"],
+        row["instrument"],
+        row["unit"],
+        row["brief"],
+        tuple(row.get("attributes", ())),
+        row.get("emitted", emitted),
+    )
+
+
+def catalogue(registry: Registry) -> str:
+    """`tickspan/semconv/catalogue.py`."""
+    entries: list[str] = []
+    for chapter in chapters(registry):
+        entries.append(f"    # {chapter.title}")
+        for metric in chapter.metrics:
+            entries += _entry(metric)
+    return "\n".join([*_CATALOGUE_HEAD.splitlines(), *entries, *_CATALOGUE_FOOT.splitlines(), ""])
+
+
+_CATALOGUE_HEAD: Final = '''\
+"""Every metric that tickspan emits, or that its rules and dashboards may ask for.
+
+`make semconv` writes this module from `registry/metrics.yaml` and `registry/other`: change it there.
+"""
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+
+class Metric(NamedTuple):
+    """One metric.
+
+    Attributes:
+        name: OpenTelemetry's.
+        instrument: counter, updowncounter, gauge or histogram; observable ones are as their twins.
+        unit: UCUM.
+        brief: what it measures.
+        attributes: that its points may carry.
+        emitted: by whom: process, agent, upstream (instrumentors, SDK and libraries of others), collector; or
+            "", which is nobody yet.
+    """
+
+    name: str
+    instrument: str
+    unit: str
+    brief: str
+    attributes: tuple[str, ...] = ()
+    emitted: str = ""
+
+
+_ALL: Final = (
+'''
+_CATALOGUE_FOOT: Final = '''\
+)
+
+METRICS: Final[Mapping[str, Metric]] = {metric.name: metric for metric in _ALL}
+"""By name."""
+'''
+_LINE: Final = 110
+_INDENT: Final = " " * 8
+
+
+def _entry(metric: CataloguedMetric) -> Iterator[str]:
+    """One call, as the formatter would write it."""
+    fields = (metric.name, metric.instrument, metric.unit, metric.brief)
+    arguments = [_literal(field) for field in fields]
+    arguments += [_tuple(metric.attributes), _literal(metric.emitted)]
+    line = f"    Metric({', '.join(arguments)}),"
+    if len(line) <= _LINE:
+        yield line
+        return
+    inner = f"{_INDENT}{', '.join(arguments)}"
+    if len(inner) <= _LINE:
+        yield from ("    Metric(", inner, "    ),")
+        return
+    yield "    Metric("
+    for one in arguments:
+        yield from _argument(one, metric.attributes)
+    yield "    ),"
+
+
+def _argument(argument: str, attributes: Sequence[str]) -> Iterator[str]:
+    line = f"{_INDENT}{argument},"
+    if len(line) <= _LINE or not argument.startswith("("):
+        yield line
+        return
+    yield f"{_INDENT}("
+    yield from (f"{_INDENT}    {_literal(name)}," for name in attributes)
+    yield f"{_INDENT}),"
+
+
+def _literal(text: str) -> str:
+    return f'"{text}"'
+
+
+def _tuple(names: Sequence[str]) -> str:
+    return f"({', '.join(map(_literal, names))}{',' if len(names) == 1 else ''})"
+
+
+def metrics_page(registry: Registry) -> str:
+    """`docs/reference/metrics.md`."""
+    lines = _METRICS_PAGE_HEAD.splitlines()
+    for chapter in chapters(registry):
+        lines += ["", f"## {chapter.title}", "", "| metric | instrument | unit | meaning | attributes | by |"]
+        lines.append("|---|---|---|---|---|---|")
+        for metric in chapter.metrics:
+            unit = f"`{metric.unit}`" if metric.unit else ""
+            names = _listed(metric.attributes)
+            by = metric.emitted or "planned"
+            lines.append(_cells(f"`{metric.name}`", metric.instrument, unit, metric.brief, names, by))
+    return "\n".join([*lines, ""])
+
+
+_METRICS_PAGE_HEAD: Final = """\
+# Metrics
+
+`make semconv` writes this page from the registry in `src/tickspan/semconv/registry`. Alert rules and
+dashboards are checked against the same rows, `tickspan.semconv.catalogue.METRICS`.
+
+Names are OpenTelemetry's where it has one. A share is 0 to 1. Observable instruments are named like their
+synchronous twins.
+
+*By*: `process` is the program itself; `agent` the agent, once per host; `upstream` are instrumentors and
+libraries of others, on the providers of tickspan; `collector` is the OpenTelemetry collector. What is
+`planned` has a name, and nobody emits it yet.
+"""
+
+
+WRITTEN: Final = {MODULE: module, PAGE: page, CATALOGUE: catalogue, METRICS_PAGE: metrics_page}
 
 
 def main() -> int:
-    """Write the module and the page."""
+    """Write the modules and the pages."""
     registry = read()
     for path, make in WRITTEN.items():
         path.write_text(make(registry), encoding="utf-8")

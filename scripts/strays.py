@@ -1,4 +1,7 @@
-"""Strays: attributes of signals that the registry of `trading.*` does not give them, words of no closed set.
+"""Strays: what telemetry says and the registry of `trading.*` or the catalogue of metrics does not.
+
+Attributes of signals that the registry does not give them, words of no closed set, and metrics of ours that
+the catalogue does not have, or has with another instrument or unit.
 
 `tickspan.testing.vocabulary` knows names; this needs the registry's files, and so PyYAML.
 """
@@ -7,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from scripts.semconv import Registry, members
-from tickspan.testing.decoding import Telemetry
+from tickspan.semconv.catalogue import METRICS
+from tickspan.testing.decoding import ReceivedMetric, Telemetry
 
 Signal = tuple[str, str]
 """Kind and name; of a span the first word of its name."""
@@ -25,7 +29,8 @@ class Declared:
 
     def strays(self, telemetry: Telemetry) -> list[str]:
         """A sentence for each; signals and attributes of other namespaces are not looked at."""
-        return sorted({words for signal, known in _signals(telemetry) for words in self._of(signal, known)})
+        found = {words for signal, known in _signals(telemetry) for words in self._of(signal, known)}
+        return sorted(found | set(_uncatalogued(telemetry)))
 
     def _of(self, signal: Signal, known: Mapping[str, Any]) -> Iterator[str]:
         carried = self.carried.get(signal)
@@ -48,6 +53,30 @@ def declared(registry: Registry) -> Declared:
         {signal: frozenset(registry.keys_of(row)) for signal, row in named},
         {key: words for key, words in closed.items() if words},
     )
+
+
+_PROGRAMS_OWN: Final = "tickspan.business"
+"""The scope of metrics that programs name."""
+
+
+def _uncatalogued(telemetry: Telemetry) -> Iterator[str]:
+    """Metrics of our own scopes that the catalogue has not, or has with another instrument or unit."""
+    for metric in telemetry.metrics:
+        if not metric.scope.startswith("tickspan") or metric.scope.startswith(_PROGRAMS_OWN):
+            continue
+        known, told = METRICS.get(metric.name), (instrument_of(metric), metric.unit)
+        if known is None:
+            yield f"metric {metric.name} is not in the catalogue"
+        elif (known.instrument, known.unit) != told:
+            said = f"{known.instrument} of unit {known.unit!r}"
+            yield f"metric {metric.name} is a {told[0]} of unit {told[1]!r}, and a {said} in the catalogue"
+
+
+def instrument_of(metric: ReceivedMetric) -> str:
+    """The instrument that makes such points, as the catalogue names it."""
+    if metric.kind == "sum":
+        return "counter" if metric.is_monotonic else "updowncounter"
+    return "histogram" if metric.kind == "exponential_histogram" else metric.kind
 
 
 def _signals(telemetry: Telemetry) -> Iterator[tuple[Signal, Mapping[str, Any]]]:

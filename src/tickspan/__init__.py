@@ -12,9 +12,12 @@ TYPE_CHECKING = False  # checkers know the name; importing `typing` for it would
 if TYPE_CHECKING:
     from typing import Any
 
+    from tickspan import alerts
     from tickspan.analysis.optimizer import QueryOptimizer, get_query_optimizer
     from tickspan.config import Settings, SettingsError
     from tickspan.distro import init
+    from tickspan.distro.summary import performance_summary
+    from tickspan.providers.business import record_metric
     from tickspan.trading import (
         annotate_order,
         current_tick,
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
+    "alerts": "tickspan.alerts",
     "QueryOptimizer": "tickspan.analysis.optimizer",
     "Settings": "tickspan.config",
     "SettingsError": "tickspan.config",
@@ -39,6 +43,8 @@ _HOMES = {
     "decision": "tickspan.trading",
     "kill_switch": "tickspan.trading",
     "order_span": "tickspan.trading",
+    "performance_summary": "tickspan.distro.summary",
+    "record_metric": "tickspan.providers.business",
     "record_slippage": "tickspan.trading",
     "risk_check": "tickspan.trading",
     "strategy": "tickspan.trading",
@@ -51,6 +57,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "__version__",
+    "alerts",
     "annotate_order",
     "current_tick",
     "decision",
@@ -58,6 +65,8 @@ __all__ = [
     "init",
     "kill_switch",
     "order_span",
+    "performance_summary",
+    "record_metric",
     "record_slippage",
     "risk_check",
     "strategy",
@@ -71,7 +80,8 @@ def __getattr__(name: str) -> Any:
 
     if name not in _HOMES:
         raise AttributeError(f"module 'tickspan' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    home = import_module(_HOMES[name])
+    return home if home.__name__ == f"tickspan.{name}" else getattr(home, name)
 
 
 def __dir__() -> list[str]:

@@ -8,7 +8,17 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span
 from tickspan_spool.entries import Entry, StreamKey
-from tickspan_spool.taps import CPU_SHARE, Finding, Tap, TapBatch, Taps, TapStatistics, Turn, installed
+from tickspan_spool.taps import (
+    CPU_SHARE,
+    Finding,
+    ProcessEnd,
+    Tap,
+    TapBatch,
+    Taps,
+    TapStatistics,
+    Turn,
+    installed,
+)
 
 _KEY = StreamKey("traces", b"", b"")
 _FINDING = Finding("101-7-ab", StreamKey("logs", b"", b""), b"\x12\x00")
@@ -117,3 +127,26 @@ def test_only_taps_that_were_asked_for_hear_the_time():
     taps.on_batch(["orders"], _batch("buy"))
     taps.tick()
     assert watch.seen == [["buy"], 5.0]
+
+
+_END = ProcessEnd("101-7-ab", "bot", 101, has_exited_cleanly=False)
+
+
+class _Mourner(_Watch):
+    """A tap that asks for the ends of processes, and for its own."""
+
+    def on_end(self, end: ProcessEnd) -> Iterable[Finding] | None:
+        self._look(end)
+        return [_FINDING]
+
+    def close(self) -> None:
+        self._look("closed")
+
+
+def test_a_tap_that_asks_for_it_is_told_the_end_of_a_process_and_of_the_agent():
+    mourner, watch = _Mourner(), _Watch()
+    taps = Taps({"mourner": lambda: mourner, "watch": lambda: watch}.__getitem__, lambda: 0.0)
+    assert taps.on_end(["mourner", "watch"], _END) == [_FINDING]
+    taps.close()
+    assert taps.on_end(["mourner", "watch"], _END) == []
+    assert (mourner.seen, watch.seen) == ([_END, "closed"], [])

@@ -72,11 +72,21 @@ def build_parser() -> argparse.ArgumentParser:
 def commands() -> list[Command]:
     """Our verbs, then those of members."""
     from tickspan.cli.agent import AgentCommand
+    from tickspan.cli.alerts import AlertsCommand
     from tickspan.cli.demo import DemoCommand
     from tickspan.cli.doctor import DoctorCommand
+    from tickspan.cli.metrics import MetricsCommand
     from tickspan.cli.queries import QueriesCommand
     from tickspan.cli.run import RunCommand
 
     members: list[Callable[[], Command]] = [entry.load() for entry in entry_points(group=COMMANDS)]
-    ours = [RunCommand(), DemoCommand(), DoctorCommand(), AgentCommand(), QueriesCommand()]
+    ours = [
+        RunCommand(),
+        DemoCommand(),
+        DoctorCommand(),
+        AgentCommand(),
+        QueriesCommand(),
+        MetricsCommand(),
+        AlertsCommand(),
+    ]
     return [*ours, *(make() for make in members)]

@@ -1,10 +1,20 @@
 """Settings: one frozen dataclass, read once; nothing else reads the environment or a settings file."""
 
-from tickspan.config.reading import Origin, Reading, SettingsError, SettingsProblem, read_settings
+from tickspan.config.reading import (
+    FILE_VARIABLE,
+    Origin,
+    Reading,
+    SettingsError,
+    SettingsProblem,
+    read_settings,
+)
 from tickspan.config.schema import (
     AgentMode,
+    AlertSettings,
     DatabaseSettings,
     Fsync,
+    MemorySettings,
+    MetricSettings,
     PlanMode,
     PropagateSettings,
     Quantities,
@@ -18,9 +28,13 @@ from tickspan.config.schema import (
 )
 
 __all__ = [
+    "FILE_VARIABLE",
     "AgentMode",
+    "AlertSettings",
     "DatabaseSettings",
     "Fsync",
+    "MemorySettings",
+    "MetricSettings",
     "Origin",
     "PlanMode",
     "PropagateSettings",

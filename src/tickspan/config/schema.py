@@ -286,6 +286,85 @@ class QuerySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertSettings:
+    """Alert rules, as the process itself evaluates them; times in seconds."""
+
+    enabled: bool = field(
+        default=True,
+        metadata={"meaning": "evaluate rules in this process, once there is a rule file or a rule in code"},
+    )
+    file: str | None = field(
+        default=None,
+        metadata={
+            "meaning": "the rule file; by default alerts.toml or alerts.yaml beside the configuration file"
+        },
+    )
+    interval_s: float = field(default=1.0, metadata={"meaning": "time between two evaluations"})
+    strict: bool = field(
+        default=False, metadata={"meaning": "a mistake in the rule file is an error at the start"}
+    )
+    tiers: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "meaning": "who evaluates the rules beside process and agent: gateway, prometheus; the slowest"
+            " resolves"
+        },
+    )
+    thresholds: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "meaning": "other thresholds for rules of the file and of the default pack: rule=number, …;"
+            " SystemOverload=80%"
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class MemorySettings:
+    """What is looked for in the memory of the process at the end of spans; times in seconds."""
+
+    checks: bool = field(
+        default=False, metadata={"meaning": "note at the end of spans how much memory the process has"}
+    )
+    growth_bytes: int = field(
+        default=256 * 1024 * 1024,
+        metadata={"meaning": "a span during which the process grew by more is told"},
+    )
+    limit_bytes: int = field(
+        default=0,
+        metadata={"meaning": "a process that is larger is told; 0 is 80 % of the container's limit, if any"},
+    )
+    interval_s: float = field(
+        default=0.1, metadata={"meaning": "time between two looks at the process's memory"}
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSettings:
+    """What is measured without being asked for; times in seconds."""
+
+    process: bool = field(
+        default=True,
+        metadata={"meaning": "CPU, memory, files and garbage collection of the process, and its container"},
+    )
+    host: bool = field(
+        default=True,
+        metadata={"meaning": "CPU, memory, disks and network of the host, told once, by the agent"},
+    )
+    interval_s: float = field(
+        default=10.0,
+        metadata={"meaning": "time between two collections; OTEL_METRIC_EXPORT_INTERVAL is stronger"},
+    )
+    history: int = field(
+        default=180,
+        metadata={
+            "meaning": "samples of each series, one for each collection, that tickspan.performance_summary"
+            " looks at; 0 keeps none"
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class PropagateSettings:
     """To whom trace context and baggage may go."""
 
@@ -334,7 +413,10 @@ class Settings:
     propagate: PropagateSettings = field(default_factory=PropagateSettings)
     trading: TradingSettings = field(default_factory=TradingSettings)
     queries: QuerySettings = field(default_factory=QuerySettings)
+    metrics: MetricSettings = field(default_factory=MetricSettings)
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
+    alerts: AlertSettings = field(default_factory=AlertSettings)
+    memory: MemorySettings = field(default_factory=MemorySettings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+import sys
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, ClassVar, Final
@@ -16,13 +17,25 @@ from opentelemetry.instrumentation.dependencies import DependencyConflictError
 from opentelemetry.instrumentation.distro import BaseDistro
 from opentelemetry.sdk._configuration import _BaseConfigurator
 
-from tickspan.config import PlanMode, QueryMode, Reading, Settings, read_settings
+from tickspan.alerts import wiring
+from tickspan.config import (
+    FILE_VARIABLE,
+    MetricSettings,
+    PlanMode,
+    QueryMode,
+    Reading,
+    Settings,
+    read_settings,
+)
 from tickspan.distro.choice import disabled_names, reason_to_skip
 from tickspan.distro.defaults import missing_defaults
 from tickspan.distro.pipeline import Pipeline, bare_pipeline, compose, propagation_rules
+from tickspan.distro.routes import spool_plan
+from tickspan.distro.summary import keep_history
 from tickspan.instrumentation import failure_of, propagation, redact
 from tickspan.processors import orders
 from tickspan.processors.queries import processor as queries
+from tickspan.providers.process import measure_process
 from tickspan.recording import diagnostics
 from tickspan.semconv.common import SERVICE_NAME
 
@@ -151,9 +164,19 @@ def process_pipeline(auto_version: str | None = None) -> Pipeline:
             propagation.install(propagation_rules(distro.settings_read().settings.propagate))
             orders.install()
             queries.install(_pipeline.tracer_provider)
+            _measure(_pipeline, distro.settings_read().settings.metrics)
             _watch_plans(_pipeline, distro.settings_read().settings)
             _watch_queries(_pipeline, distro.settings_read().settings)
+            _watch_memory(_pipeline, distro.settings_read().settings)
+            _evaluate_alerts(_pipeline, distro.settings_read())
         return _pipeline
+
+
+def _measure(pipeline: Pipeline, settings: MetricSettings) -> None:
+    """What nobody has to ask for, and the recent past of what is measured."""
+    if settings.process:
+        measure_process(pipeline.meter_provider)
+    keep_history(pipeline.meter_provider, settings.history, settings.interval_s)
 
 
 def _watch_queries(pipeline: Pipeline, settings: Settings) -> None:
@@ -163,6 +186,36 @@ def _watch_queries(pipeline: Pipeline, settings: Settings) -> None:
         service = str(pipeline.tracer_provider.resource.attributes.get(SERVICE_NAME, ""))
         watcher = Watcher(pipeline.logger_provider, pipeline.meter_provider, settings.queries, service)
         pipeline.tracer_provider.add_span_processor(watcher)
+
+
+def _watch_memory(pipeline: Pipeline, settings: Settings) -> None:
+    if settings.memory.checks:
+        from tickspan.processors import memory  # reads /proc: only where somebody wants it
+
+        memory.install(
+            pipeline.tracer_provider, pipeline.meter_provider, pipeline.logger_provider, settings.memory
+        )
+
+
+def _evaluate_alerts(pipeline: Pipeline, reading: Reading) -> None:
+    """Evaluate rules in this process, where there is a rule file or the program has added one."""
+    settings = reading.settings.alerts
+    folders = wiring.configuration_folders(reading.origins, os.environ, FILE_VARIABLE)
+    path = wiring.rule_file(settings, folders)
+    wiring.connect(
+        wiring.Wiring(
+            pipeline.tracer_provider, pipeline.meter_provider, pipeline.logger_provider, settings, path
+        )
+    )
+    if settings.enabled and path is not None:
+        from tickspan.alerts.handover import hand_over  # only where there are rules
+
+        with suppress(OSError):  # what the agent does not know, this process still evaluates
+            hand_over(spool_plan(reading.settings, os.environ, "").directory, path, settings)
+    if settings.enabled and (path is not None or "tickspan.alerts.handles" in sys.modules):
+        from tickspan.alerts import handles  # the evaluator: nobody without rules is to wait for it at start
+
+        handles.watch_file(path)
 
 
 def _watch_plans(pipeline: Pipeline, settings: Settings) -> None:

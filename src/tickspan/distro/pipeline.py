@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import socket
 import sys
 import time
 import uuid
@@ -14,7 +15,10 @@ from opentelemetry import _logs, metrics, trace
 from opentelemetry.sdk import _configuration as sdk_configuration
 from opentelemetry.sdk import trace as sdk_trace
 from opentelemetry.sdk._logs import LoggerProvider as SdkLoggerProvider
-from opentelemetry.sdk.environment_variables import OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION
+from opentelemetry.sdk.environment_variables import (
+    OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION,
+    OTEL_METRIC_EXPORT_INTERVAL,
+)
 from opentelemetry.sdk.metrics import Histogram
 from opentelemetry.sdk.metrics import MeterProvider as SdkMeterProvider
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation, View
@@ -32,6 +36,7 @@ from tickspan.providers import LoggerProvider, MeterProvider, TracerProvider, lo
 from tickspan.providers.sampling import keeping_orders
 from tickspan.recording import Guard, diagnostics
 from tickspan.semconv.common import (
+    HOST_NAME,
     SERVICE_INSTANCE_ID,
     SERVICE_NAME,
     TELEMETRY_AUTO_VERSION,
@@ -63,6 +68,9 @@ class Pipeline:
             metrics.set_meter_provider(self.meter_provider)
         if _logs.get_logger_provider() is not self.logger_provider:
             _logs.set_logger_provider(self.logger_provider)
+        business: Any = sys.modules.get("tickspan.providers.business")
+        if business is not None:
+            business.BUSINESS.flush()
 
     def close(self) -> None:
         """At exit: end open orders, let processors finish, collect metrics a last time, hand over.
@@ -74,6 +82,9 @@ class Pipeline:
         trading: Any = sys.modules.get("tickspan.trading")
         if trading is not None:
             guard.closing(trading.shutdown, default=None)
+        alerts: Any = sys.modules.get("tickspan.alerts.process")
+        if alerts is not None:
+            guard.closing(alerts.close, default=None)
         for provider in (self.tracer_provider, self.logger_provider, self.meter_provider):
             guard.closing(getattr(provider, "close", provider.shutdown), default=None)
         if self.spool is not None:
@@ -135,9 +146,8 @@ def _resource(reading: Reading, environ: Mapping[str, str], auto_version: str | 
     if name and (reading.origins["service_name"].layer == "code" or not _names_service(environ)):
         attributes[SERVICE_NAME] = name
     resource = Resource.create(attributes)
-    if SERVICE_INSTANCE_ID not in resource.attributes:
-        resource = resource.merge(Resource({SERVICE_INSTANCE_ID: str(uuid.uuid4())}))
-    return resource
+    unless_given = {SERVICE_INSTANCE_ID: str(uuid.uuid4()), HOST_NAME: socket.gethostname()}
+    return Resource(unless_given).merge(resource)
 
 
 def _names_service(environ: Mapping[str, str]) -> bool:
@@ -194,6 +204,8 @@ def _from_environment(reading: Reading, environ: Mapping[str, str], auto_version
         sink=sinks["metrics"],
         _meter_configurator=sdk._import_meter_configurator(sdk._get_meter_configurator()),  # noqa: SLF001
     )
+    if not environ.get(OTEL_METRIC_EXPORT_INTERVAL):
+        meter_provider.interval_s = reading.settings.metrics.interval_s
     tracer_provider = TracerProvider(
         _sampler(sdk._import_sampler(sdk._get_sampler())),  # noqa: SLF001
         resource,

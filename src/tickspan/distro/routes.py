@@ -11,7 +11,8 @@ from tickspan_spool.entries import Signal
 from tickspan_spool.sender import Destination, destinations_from_environment
 from tickspan_spool.spool import SpoolPlan
 
-from tickspan.config import QueryMode, Settings
+from tickspan.alerts.wiring import configuration_folders, rule_file
+from tickspan.config import FILE_VARIABLE, QueryMode, Settings
 from tickspan.distro.defaults import EXPORTERS
 
 SIGNALS: Final[tuple[Signal, ...]] = ("traces", "metrics", "logs")
@@ -21,6 +22,11 @@ ORDERS_TAP: Final = "orders"
 """The agent's tap that keeps orders, in the group `tickspan_tap`."""
 QUERIES_TAP: Final = "queries"
 """The one that looks at queries."""
+HOST_TAP: Final = "host"
+"""The one that measures the host."""
+
+ALERTS_TAP: Final = "alerts"
+"""The one that evaluates alert rules and has people told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +62,13 @@ def spool_plan(settings: Settings, environ: Mapping[str, str], service_name: str
     wanted = {
         ORDERS_TAP: settings.trading.store != "off",
         QUERIES_TAP: settings.queries.mode is QueryMode.AGENT,
+        HOST_TAP: settings.metrics.host and any(one.signal == "metrics" for one in found),
     }
-    # Without a destination no agent runs, and none is started for a tap alone.
+    # Without a destination no agent runs, and none is started for a tap alone; but people are to be told.
     taps = [name for name, is_wanted in wanted.items() if is_wanted and found]
+    folders = configuration_folders({}, environ, FILE_VARIABLE)
+    if settings.alerts.enabled and rule_file(settings.alerts, folders) is not None:
+        taps.append(ALERTS_TAP)
     return SpoolPlan(
         directory=Path(given.dir).expanduser() if given.dir else standard.directory,
         max_bytes=given.max_bytes,

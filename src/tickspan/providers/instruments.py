@@ -22,6 +22,7 @@ from opentelemetry.sdk.metrics._internal.instrument import (
 )
 from opentelemetry.util.types import Attributes
 
+from tickspan.providers.views import StreamPlan
 from tickspan.recording import Guard
 from tickspan.recording._impl import metering
 
@@ -80,6 +81,8 @@ class Recorded:
 
     recorder: metering.Recorder
     streams: list[metering.Stream]
+    plans: tuple[StreamPlan, ...] = ()
+    """What the streams were made of."""
     stock: Any
     """The SDK's own instrument."""
     _method: str = ""
@@ -173,6 +176,10 @@ class Observed(Recorded):
     """An instrument that is asked at collection."""
 
     _callbacks: list[Any]
+
+    def callbacks(self) -> list[Callback]:
+        """The callbacks, in their order."""
+        return list(self._callbacks)
 
     def observe(self, options: CallbackOptions) -> None:
         """Run the callbacks."""

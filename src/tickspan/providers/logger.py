@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.attributes import BoundedAttributes
@@ -24,8 +24,20 @@ from tickspan.providers.forked import of_this_process
 from tickspan.providers.log_processors import GuardedProcessors
 from tickspan.providers.recorders import interop
 from tickspan.providers.sink import Closed, Records, Sink, key_of
-from tickspan.recording import Guard
+from tickspan.recording import Guard, clean_attributes
 from tickspan.recording._impl import logrecord
+
+
+class EventNoticer(Protocol):
+    """Wants to see log events when they are emitted. It does not raise."""
+
+    def wants(self, event_name: str) -> bool:
+        """Whether events of that name matter."""
+        ...
+
+    def happened(self, event_name: str, attributes: Mapping[str, Any], trace_id: int, span_id: int) -> None:
+        """An event was emitted. Attributes are clean; ids are 0 where there is no span."""
+        ...
 
 
 class Logger(sdk.Logger):
@@ -36,6 +48,8 @@ class Logger(sdk.Logger):
     _guard: Guard
     _is_on: bool
     _has_processors: bool
+    noticer: EventNoticer | None = None
+    """Sees log events; set by the provider."""
 
     @staticmethod
     def like(logger: sdk.Logger, sink: Sink) -> Logger:
@@ -101,6 +115,8 @@ class Logger(sdk.Logger):
         """Record, as the API says. Never raises."""
         if not self._is_on:
             return
+        if self.noticer is not None:
+            self._guard.own(self._notice, self.noticer, record, context, attributes, event_name, default=None)
         if record is not None:
             self._guard.own(self._emit_given, record, default=None)
             return
@@ -117,6 +133,24 @@ class Logger(sdk.Logger):
             exception,
             default=None,
         )
+
+    def _notice(
+        self,
+        noticer: EventNoticer,
+        record: LogRecord | ReadWriteLogRecord | None,
+        context: Context | None,
+        attributes: Attributes,
+        event_name: str | None,
+    ) -> None:
+        given = record.log_record if isinstance(record, ReadWriteLogRecord) else record
+        name = event_name if given is None else given.event_name
+        if not name or not noticer.wants(name):
+            return
+        if given is None:
+            trace_id, span_id, _ = self.recorder.ids(context)
+        else:
+            trace_id, span_id, attributes = given.trace_id or 0, given.span_id or 0, given.attributes
+        noticer.happened(name, clean_attributes(attributes or {}), trace_id, span_id)
 
     def emit_standard(self, record: logging.LogRecord, text: str | None = None) -> None:
         """Record what the standard library's `logging` made.
@@ -266,6 +300,7 @@ class LoggerProvider(sdk.LoggerProvider):
     ) -> None:
         self._sink = sink
         self._is_shut_down = False
+        self._noticer: EventNoticer | None = None
         if sink is None:
             super().__init__(resource, shutdown_on_exit, multi_log_record_processor, **extras)
             return
@@ -282,6 +317,13 @@ class LoggerProvider(sdk.LoggerProvider):
         super().add_log_record_processor(log_record_processor)
         for logger in self._own_loggers():
             logger.note_changes()
+
+    def notice_events(self, noticer: EventNoticer | None) -> None:
+        """Let somebody see log events, with a sink, when they are emitted; None ends that."""
+        self._noticer = noticer
+        if self._sink is not None:
+            for logger in self._own_loggers():
+                logger.noticer = noticer
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Flush the processors, then the sink, within one budget. Returns whether both did."""
@@ -330,6 +372,7 @@ class LoggerProvider(sdk.LoggerProvider):
         if self._sink is None:
             return logger
         ours = Logger.like(logger, self._sink)
+        ours.noticer = self._noticer
         if self._is_shut_down:
             ours.close()
         return ours

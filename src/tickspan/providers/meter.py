@@ -8,7 +8,8 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from opentelemetry.sdk.metrics.view import View
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.util.types import Attributes
 
+from tickspan.providers.attention import Attention
 from tickspan.providers.collection import Collection
 from tickspan.providers.collector import COLLECTOR
 from tickspan.providers.exemplars import asked_filter, reservoirs_of, sampler_of
@@ -206,6 +208,7 @@ class MeterProvider(sdk.MeterProvider):
             self._guard = Guard("collection of", "metrics")
             self._must_renew = False
             self._is_closed = False
+            self._attention: Attention | None = None
             self._begin_collecting_in_this_process()
         super().__init__(
             metric_readers,
@@ -243,13 +246,40 @@ class MeterProvider(sdk.MeterProvider):
         recorder = metering.Recorder(stock.name, streams, kind in {Counter, Histogram})
         recorder.sample = self._sampler
         made = kind.over(stock, recorder, streams)
+        made.plans = plans
         made.share(self._is_shared)
+        if self._attention is not None:
+            self._attention.note(made)
+            self._keep_attending(self._attention)
         return made
 
-    def collect(self, timeout_millis: float = 10_000) -> bool:
+    def attend(self, wanted: Mapping[str, int], hastened: AbstractSet[str] = frozenset()) -> Attention | None:
+        """Let metrics be read in the process, for which see `Attention.turn`; None without a sink."""
+        if self._sink is None:
+            return None
+        if self._attention is None:
+            self._attention = Attention(self)
+        made = (instrument for meter in self._own_meters() for instrument in meter.instruments())
+        self._attention.turn(wanted, hastened, made)
+        self._keep_attending(self._attention)
+        return self._attention
+
+    def streams(self) -> Iterator[metering.Stream]:
+        """The metric streams that go to the sink."""
+        for meter in self._own_meters():
+            yield from meter.streams()
+
+    def _keep_attending(self, attention: Attention) -> None:
+        if attention.is_needed and not self._is_closed:
+            COLLECTOR.watch(attention)
+        else:
+            COLLECTOR.leave(attention)
+
+    def collect(self, timeout_millis: float = 10_000, names: AbstractSet[str] | None = None) -> bool:
         """Hand what was measured to the sink. False when another collection or a callback took all the time.
 
-        Safe from any thread; a callback that calls this gets False.
+        Safe from any thread; a callback that calls this gets False. `names` are those of the metrics that are
+        collected; None is all.
         """
         if self._sink is None:
             return True
@@ -261,7 +291,7 @@ class MeterProvider(sdk.MeterProvider):
                 return False
             self._is_collecting = True
             try:
-                return self._guard.own(self._collect, self._sink, deadline, default=False)
+                return self._guard.own(self._collect, self._sink, deadline, names, default=False)
             finally:
                 self._is_collecting = False
         finally:
@@ -361,14 +391,14 @@ class MeterProvider(sdk.MeterProvider):
     def _on_first(self) -> None:
         self._guard.own(self.start_collecting, default=None)
 
-    def _collect(self, sink: Sink, deadline: float) -> bool:
+    def _collect(self, sink: Sink, deadline: float, names: AbstractSet[str] | None) -> bool:
         self._renew()
         meters = self._own_meters()
-        is_observed = _observe(meters, deadline)
+        is_observed = _observe(meters, deadline, names)
         collection = Collection(self._clock(), deadline, time.monotonic)
         resource = self._sdk_config.resource
         is_complete = all(
-            collection.hand_over(meter.name, meter.streams(), meter.records(sink, resource))
+            collection.hand_over(meter.name, _named(meter.streams(), names), meter.records(sink, resource))
             for meter in meters
         )
         return is_observed and is_complete
@@ -376,6 +406,8 @@ class MeterProvider(sdk.MeterProvider):
     def _collect_last(self, timeout_millis: float) -> None:
         self._is_closed = True
         COLLECTOR.leave(self)
+        if self._attention is not None:
+            COLLECTOR.leave(self._attention)
         self.collect(timeout_millis)
 
     def _handle_fork(self) -> None:
@@ -393,6 +425,9 @@ class MeterProvider(sdk.MeterProvider):
                 meter.restart()
             if any(meter.observed for meter in self._own_meters()):
                 self._on_first()
+            if self._attention is not None:
+                self._attention.restart()
+                self._keep_attending(self._attention)
 
     def _begin_collecting_in_this_process(self) -> None:
         self._collecting = threading.RLock()
@@ -411,10 +446,16 @@ def _left_ms(deadline: float) -> float:
     return max(0.0, deadline - time.monotonic()) * _MILLISECONDS
 
 
-def _observe(meters: Sequence[Meter], deadline: float) -> bool:
-    """Run all callbacks; False when the time was up before the last."""
+def _named(streams: Iterator[metering.Stream], names: AbstractSet[str] | None) -> Iterator[metering.Stream]:
+    return streams if names is None else (stream for stream in streams if stream.name in names)
+
+
+def _observe(meters: Sequence[Meter], deadline: float, names: AbstractSet[str] | None) -> bool:
+    """Run all callbacks, or those of named metrics; False when the time was up before the last."""
     for meter in meters:
         for instrument in list(meter.observed):
+            if names is not None and not any(stream.name in names for stream in instrument.streams):
+                continue
             left_ms = _left_ms(deadline)
             if not left_ms:
                 return False

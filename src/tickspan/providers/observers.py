@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from opentelemetry.context import Context
@@ -27,18 +27,30 @@ class Observers:
     def __repr__(self) -> str:
         return f"<Observers {len(self._processors())} processors>"
 
-    def hooks(self, rewrite: Callable[[Any], None] | None = None) -> Hooks | None:
-        """What recorders call; None when there is nobody. `rewrite` sees an ending span before all others."""
+    def hooks(
+        self,
+        rewrite: Callable[[Any], None] | None = None,
+        notice: Sequence[Callable[[Any], None]] = (),
+    ) -> Hooks | None:
+        """What recorders call; None when there is nobody.
+
+        Args:
+            rewrite: sees an ending span before all others.
+            notice: see a span that has ended, before processors do.
+        """
         if not self._processors():
-            return None if rewrite is None else Hooks(None, rewrite, None)
+            if rewrite is None and not notice:
+                return None
+            return Hooks(None, rewrite, _in_turn(*notice) if notice else None)
+        on_end = _in_turn(*notice, self._on_end) if notice else self._on_end
         if rewrite is None:
-            return Hooks(self._on_start, self._on_ending, self._on_end)
+            return Hooks(self._on_start, self._on_ending, on_end)
 
         def on_ending(span: RecordedSpan) -> None:
             rewrite(span)
             self._on_ending(span)
 
-        return Hooks(self._on_start, on_ending, self._on_end)
+        return Hooks(self._on_start, on_ending, on_end)
 
     def shutdown(self) -> None:
         """Shut each of them down, also one that was switched off."""
@@ -72,6 +84,17 @@ class Observers:
         if known is None:
             known = self._guards[id(processor)] = _guard_of(processor)
         return known
+
+
+def _in_turn(*hooks: Callable[[Any], None]) -> Callable[[Any], None]:
+    if len(hooks) == 1:
+        return hooks[0]
+
+    def each(span: RecordedSpan) -> None:
+        for hook in hooks:
+            hook(span)
+
+    return each
 
 
 def _guard_of(processor: Any) -> Guard:

@@ -233,6 +233,7 @@ class TracerProvider(sdk.TracerProvider):
         self._is_shut_down = False
         self._must_renew = False
         self._rewrite: Callable[[Any], None] | None = None
+        self._notice: tuple[Callable[[Any], None], ...] = ()
         self._observers = Observers(lambda: self._active_span_processor._span_processors)  # noqa: SLF001
 
     def get_tracer(
@@ -279,11 +280,28 @@ class TracerProvider(sdk.TracerProvider):
         first = [] if rewrite is None else [_Rewriter(rewrite)]
         several._span_processors = (*first, *others)  # noqa: SLF001
 
+    def notice_endings(self, notice: Callable[[Any], None]) -> Callable[[], None]:
+        """Let `notice` see each recorded span, sampled or not, when it has ended; returns what stops it.
+
+        It gets the span itself, where a processor gets a copy, and must not raise.
+        """
+        self._let_notice((*self._notice, notice))
+        return lambda: self._let_notice(tuple(known for known in self._notice if known is not notice))
+
+    def _let_notice(self, notice: tuple[Callable[[Any], None], ...]) -> None:
+        self._notice = notice
+        if self._sink is not None:
+            self._hook(*self._tracers.values())
+            return
+        several = self._active_span_processor
+        others = [known for known in several._span_processors if not isinstance(known, _Noticer)]  # noqa: SLF001 - the SDK's own list
+        several._span_processors = (*others, *map(_Noticer, notice))  # noqa: SLF001
+
     def _hook(self, *tracers: sdk.Tracer) -> None:
         """Let recorders call those who want to see or to change spans."""
         for recorder in self._recorders(*tracers):
             is_ours = recorder.owner._instrumentation_scope.name.startswith(_OURS)  # noqa: SLF001
-            recorder.hooks = self._observers.hooks(None if is_ours else self._rewrite)
+            recorder.hooks = self._observers.hooks(None if is_ours else self._rewrite, self._notice)
 
     def shutdown(self) -> None:
         """Shut the processors down. What is recorded afterwards is counted as lost."""
@@ -365,6 +383,16 @@ class _Rewriter(sdk.SpanProcessor):
         scope = span.instrumentation_scope
         if scope is None or not scope.name.startswith(_OURS):
             self._rewrite(span)
+
+
+class _Noticer(sdk.SpanProcessor):
+    """Brings one of `notice_endings` among the processors of the SDK's spans."""
+
+    def __init__(self, notice: Callable[[Any], None]) -> None:
+        self._notice = notice
+
+    def on_end(self, span: sdk.ReadableSpan) -> None:
+        self._notice(span)
 
 
 class _AfterFork:

@@ -7,8 +7,9 @@ for each view that matches; a stream has a slot for each attribute set, which ad
 Threads: nothing on the recording side takes a lock or waits. Compiled, a slot is changed by code that calls
 no Python, which the GIL makes atomic. Interpreted, a measurement is appended to a queue (one atomic step),
 which is folded into the slot by whoever finds it long, and at collection. What is read at collection is
-taken out in one step, so that each measurement is in exactly one interval. A slot's totals belong to the
-collection, of which there is one at a time.
+taken out in one step, which adds it to the slot's totals: each measurement is in exactly one interval. There
+is one collection at a time. Readers may look at any time, and change nothing: they copy, in one step, totals
+and interval.
 
 Arithmetic is the SDK's, to the bit: an interval is added up from zero, then to the total.
 """
@@ -99,6 +100,11 @@ class Slot:
     _is_measured: cython.bint
     _pending: object
     _folding: object
+    _has_totals: cython.bint
+    _is_total_extra: cython.bint
+    _totals_ns: cython.longlong
+    _worst: tuple
+    _worst_value: cython.double
 
     def __init__(self, attributes: dict, encoded: bytes, now_ns: int, reservoir: object) -> None:
         self.attributes = attributes
@@ -107,6 +113,11 @@ class Slot:
         self._start_ns = now_ns
         self._since_ns = now_ns
         self._is_measured = False
+        self._has_totals = False
+        self._is_total_extra = False
+        self._totals_ns = now_ns
+        self._worst = None
+        self._worst_value = 0.0
         if not cython.compiled:
             self._pending = deque()
             self._folding = threading.Lock()
@@ -131,8 +142,13 @@ class Slot:
 
     @cython.cfunc
     def move(self) -> cython.int:
-        """Take the interval out, in one step, and begin the next."""
+        """Take the interval out, in one step that adds it to the totals if there are any; begin the next."""
         return 0
+
+    @cython.cfunc
+    def peek(self) -> object:
+        """Totals and interval together, copied in one step; None when nothing was measured."""
+        return None
 
     @cython.cfunc
     def point(
@@ -158,6 +174,48 @@ class Slot:
         finally:
             self._folding.release()
         return True
+
+    @cython.cfunc
+    def seen(self) -> object:
+        """What there is to read: a number or a tuple, see `Stream.read`; None when nothing was measured."""
+        if cython.compiled:
+            return self.peek()
+        if not self._folding.acquire(timeout=_WAIT_FOR_FOLD_S):
+            return None  # read from a signal handler that interrupted a fold
+        try:
+            self._fold()
+            return self.peek()
+        finally:
+            self._folding.release()
+
+    @cython.cfunc
+    def total_up(self) -> cython.int:
+        """Keep totals from this interval on, where the collection needs none."""
+        if not self._has_totals:
+            self._totals_ns = self._since_ns
+            self._is_total_extra = True
+            self._has_totals = True
+        return 0
+
+    @cython.cfunc
+    def consider(self, value: object, direction: cython.int, ids: object, context: object) -> cython.int:
+        """Keep a measurement and its trace if it is the worst since the last reading."""
+        number: cython.double = value
+        if self._worst is not None and (
+            number <= self._worst_value if direction > 0 else number >= self._worst_value
+        ):
+            return 0
+        trace_id, span_id = ids(context)
+        self._worst_value = number
+        self._worst = (value, trace_id, span_id)
+        return 0
+
+    @cython.cfunc
+    def worst(self) -> tuple:
+        """The worst since the last time; None for none."""
+        kept: tuple = self._worst
+        self._worst = None
+        return kept
 
     @cython.cfunc
     def _fold(self) -> cython.int:
@@ -243,7 +301,20 @@ class SumSlot(Slot):
         if is_touched:
             self._is_measured = True
             self._taken = real if is_real else whole
+            if self._has_totals:
+                self._total = self._taken + self._total
         return 0
+
+    @cython.cfunc
+    def peek(self) -> object:
+        """The sum so far."""
+        if not (self._is_touched or self._is_measured):
+            return None
+        if not self._is_touched:
+            return self._total
+        if self._is_real:
+            return self._real + self._total
+        return self._whole + self._total
 
     @cython.cfunc
     def point(self, temporality: cython.int, is_synchronous: cython.bint, time_ns: cython.longlong) -> object:
@@ -253,7 +324,7 @@ class SumSlot(Slot):
             return None
         start_ns: cython.longlong = self._start_of(temporality, time_ns)
         if is_synchronous and temporality == CUMULATIVE:
-            value = self._total = (0 if value is None else value) + self._total
+            value = self._total
         elif value is None:
             return None
         elif not is_synchronous and temporality == DELTA:
@@ -267,11 +338,13 @@ class LastSlot(Slot):
 
     _value: object
     _taken: object
+    _latest: object
 
     def __init__(self, attributes: dict, encoded: bytes, now_ns: int, reservoir: object) -> None:
         Slot.__init__(self, attributes, encoded, now_ns, reservoir)
         self._value = None
         self._taken = None
+        self._latest = None
 
     @cython.cfunc
     def apply(self, value: object) -> cython.int:
@@ -286,7 +359,13 @@ class LastSlot(Slot):
         self._value = None
         if latest is not None:
             self._taken = latest
+            self._latest = latest
         return 0
+
+    @cython.cfunc
+    def peek(self) -> object:
+        """The latest value."""
+        return self._latest if self._value is None else self._value
 
     @cython.cfunc
     def point(
@@ -412,10 +491,26 @@ class BucketSlot(Slot):
         high: cython.double = self._max
         self._counts = fresh
         self._begin()
-        self._taken = (count, added, low, high, counts) if count else ()
         if count:
             self._is_measured = True
+            if self._has_totals:
+                _add_counts(self._total_counts, counts)
+                self._total_sum = added + self._total_sum
+                self._total_min = min(low, self._total_min)
+                self._total_max = max(high, self._total_max)
+        self._taken = (count, added, low, high, counts) if count else ()
         return 0
+
+    @cython.cfunc
+    def peek(self) -> object:
+        """Sum, count, and the count of each bucket so far."""
+        if not (self._count or self._is_measured):
+            return None
+        counts: list = [0] * (self._bounds.size + 1)  # made first, as in `move`
+        _add_counts(counts, self._total_counts)
+        _add_counts(counts, self._counts)
+        added: cython.double = self._sum + self._total_sum
+        return (added, sum(counts), counts)
 
     @cython.cfunc
     def point(
@@ -431,11 +526,6 @@ class BucketSlot(Slot):
         start_ns: cython.longlong = self._start_of(temporality, time_ns)
         if temporality == DELTA:
             return self._told(start_ns, taken[0], taken[1], taken[2], taken[3], taken[4]) if taken else None
-        if taken:
-            self._total_counts = _added_up(self._total_counts, taken[4])
-            self._total_sum = taken[1] + self._total_sum
-            self._total_min = min(taken[2], self._total_min)
-            self._total_max = max(taken[3], self._total_max)
         return self._told(
             start_ns,
             sum(self._total_counts),
@@ -456,8 +546,12 @@ class BucketSlot(Slot):
 
 
 @cython.cfunc
-def _added_up(first: list, second: list) -> list:
-    return [a + b for a, b in zip(first, second, strict=True)]
+def _add_counts(total: list, counts: list) -> cython.int:
+    """Add up in place. Makes no container, so that nothing foreign runs."""
+    i: cython.Py_ssize_t
+    for i in range(len(total)):
+        total[i] += counts[i]
+    return 0
 
 
 @cython.cclass
@@ -531,6 +625,16 @@ class _Range:
         for i in range(other.used):
             if other._counts[i]:
                 self.add((other.low + i) >> steps, other._counts[i])
+        return 0
+
+    @cython.cfunc
+    def copy_from(self, other: _Range) -> cython.int:
+        """Be as another range that is not larger. Makes no container."""
+        i: cython.Py_ssize_t
+        for i in range(other.used):
+            self._counts[i] = other._counts[i]
+        self.low = other.low
+        self.used = other.used
         return 0
 
     @cython.cfunc
@@ -683,7 +787,13 @@ class ExponentialSlot(Slot):
     @cython.cfunc
     def move(self) -> cython.int:
         """Take the interval out, in one step, and begin the next."""
-        # The scale that was needed stays for the next interval. A range that is taken is nobody else's.
+        # The scale that was needed stays for the next interval. A range that is taken is nobody else's: the
+        # totals beside delta points get copies.
+        above: _Range = _NOTHING
+        below: _Range = _NOTHING
+        if self._is_total_extra:
+            above = _Range(self._size)
+            below = _Range(self._size)
         positive: _Range = self._positive
         negative: _Range = self._negative
         count: cython.longlong = self._count
@@ -695,10 +805,40 @@ class ExponentialSlot(Slot):
         self._positive = _NOTHING
         self._negative = _NOTHING
         self._begin()
-        self._taken = (count, added, low, high, scale, zeros, positive, negative) if count else ()
         if count:
             self._is_measured = True
+            if self._is_total_extra:
+                above.copy_from(positive)
+                below.copy_from(negative)
+                self._add_to_total(count, added, low, high, zeros, scale, above, below)
+            elif self._has_totals:
+                self._add_to_total(count, added, low, high, zeros, scale, positive, negative)
+        self._taken = (count, added, low, high, scale, zeros, positive, negative) if count else ()
         return 0
+
+    @cython.cfunc
+    def peek(self) -> object:
+        """Sum, count, scale, zeros, and first bucket and counts above and below zero so far."""
+        if not (self._count or self._is_measured):
+            return None
+        # made first, as in `move`
+        positive: _Range = _Range(self._size)
+        negative: _Range = _Range(self._size)
+        above: _Range = _Range(self._size)
+        below: _Range = _Range(self._size)
+        count: cython.longlong = self._count + self._total_count
+        added: cython.double = self._sum + self._total_sum
+        zeros: cython.longlong = self._zeros + self._total_zeros
+        scale: cython.int = self._total_scale
+        positive.copy_from(self._total_positive)
+        negative.copy_from(self._total_negative)
+        if self._positive.used or self._negative.used:
+            above.copy_from(self._positive)
+            below.copy_from(self._negative)
+            scale = _common_scale(positive, negative, scale, above, below, self._scale)
+            positive = _merged(positive, self._total_scale, above, self._scale, scale)
+            negative = _merged(negative, self._total_scale, below, self._scale, scale)
+        return (added, count, scale, zeros, positive.low, positive.counts(), negative.low, negative.counts())
 
     @cython.cfunc
     def point(
@@ -714,8 +854,6 @@ class ExponentialSlot(Slot):
         start_ns: cython.longlong = self._start_of(temporality, time_ns)
         if temporality == DELTA:
             return self._told(start_ns, *taken) if taken else None
-        if taken:
-            self._add_to_total(taken)
         return self._told(
             start_ns,
             self._total_count,
@@ -729,21 +867,28 @@ class ExponentialSlot(Slot):
         )
 
     @cython.cfunc
-    def _add_to_total(self, taken: tuple) -> cython.int:
-        self._total_count += taken[0]
-        self._total_sum = taken[1] + self._total_sum
-        self._total_min = min(taken[2], self._total_min)
-        self._total_max = max(taken[3], self._total_max)
-        self._total_zeros += taken[5]
-        positive: _Range = taken[6]
-        negative: _Range = taken[7]
-        scale: cython.int = taken[4]
+    def _add_to_total(
+        self,
+        count: cython.longlong,
+        added: cython.double,
+        low: cython.double,
+        high: cython.double,
+        zeros: cython.longlong,
+        scale: cython.int,
+        positive: _Range,
+        negative: _Range,
+    ) -> cython.int:
+        """Add an interval, whose ranges are given away."""
+        common: cython.int
+        self._total_count += count
+        self._total_sum = added + self._total_sum
+        self._total_min = min(low, self._total_min)
+        self._total_max = max(high, self._total_max)
+        self._total_zeros += zeros
         if not positive.used and not negative.used:
             return 0
-        common: cython.int = min(scale, self._total_scale)
-        common -= max(
-            _excess_of(self._total_positive, self._total_scale, positive, scale, common),
-            _excess_of(self._total_negative, self._total_scale, negative, scale, common),
+        common = _common_scale(
+            self._total_positive, self._total_negative, self._total_scale, positive, negative, scale
         )
         self._total_positive = _merged(self._total_positive, self._total_scale, positive, scale, common)
         self._total_negative = _merged(self._total_negative, self._total_scale, negative, scale, common)
@@ -789,6 +934,23 @@ def _excess_of(
 
 
 @cython.cfunc
+def _common_scale(
+    positive: _Range,
+    negative: _Range,
+    scale: cython.int,
+    other_positive: _Range,
+    other_negative: _Range,
+    other_scale: cython.int,
+) -> cython.int:
+    """The highest scale at which two pairs of ranges fit into one."""
+    common: cython.int = min(other_scale, scale)
+    return common - max(
+        _excess_of(positive, scale, other_positive, other_scale, common),
+        _excess_of(negative, scale, other_negative, other_scale, common),
+    )
+
+
+@cython.cfunc
 def _merged(
     total: _Range, total_scale: cython.int, other: _Range, scale: cython.int, common: cython.int
 ) -> _Range:
@@ -830,7 +992,7 @@ class Stream:
     Safe from any thread; collection (`chunks`, `encode`) is called by one at a time.
     """
 
-    name: str
+    name = cython.declare(str, visibility="readonly")
     _description: str
     _unit: str
     _kind: cython.int
@@ -852,6 +1014,8 @@ class Stream:
     _refusals: object
     _refused: object
     _is_told: cython.bint
+    _has_totals: cython.bint
+    _is_read: cython.bint
 
     def __init__(
         self,
@@ -910,6 +1074,8 @@ class Stream:
         self._on_first = on_first
         self._former = []
         self._is_told = False
+        self._has_totals = temporality == CUMULATIVE and (is_synchronous or kind != SUM)
+        self._is_read = False
         self._start()
 
     @cython.cfunc
@@ -971,6 +1137,60 @@ class Stream:
         encode = encode_histogram if self._kind == BUCKETS else encode_exponential_histogram
         return encode(self.name, self._description, self._unit, time_ns, points, self._temporality)
 
+    @property
+    def shape(self) -> tuple:
+        """(kind, whether a sum is monotonic, whether measurements are increments, bounds, unit)."""
+        return (self._kind, self._is_monotonic, self._is_synchronous, self._bounds._values, self._unit)
+
+    def series(self) -> list:
+        """The series that there are now, for `read`."""
+        return list(self._series.values())
+
+    def read(self, slots: list, takes_worst: bool = False) -> list:
+        """What some series have come to, from their start or, of delta streams, from the first reading on.
+
+        Collection is not disturbed, and may run at the same time. Sums that are observed are not read: their
+        intervals are no increments.
+
+        Args:
+            slots: of `series`; a C loop without pause looks at them.
+            takes_worst: whether the next reading looks for another worst measurement.
+
+        Returns:
+            (attributes, start in nanoseconds, value, worst) of each that was measured. The value is a number;
+            of explicit buckets (sum, count, counts); of exponential ones (sum, count, scale, zeros, index of
+            the first positive bucket, counts, index of the first negative one, counts). The worst is (value,
+            trace id, span id), or None.
+        """
+        slot: Slot
+        if self._kind == SUM and not self._is_synchronous:
+            return []
+        if not (self._has_totals or self._is_read):
+            self._is_read = True
+            for slot in self.series():
+                slot.total_up()
+        found: list = []
+        for slot in slots:
+            value = slot.seen()
+            if value is not None:
+                found.append((slot.attributes, slot._totals_ns, value, slot.worst() if takes_worst else None))
+        return found
+
+    def observed(self, slots: list) -> list:
+        """(attributes, value) of each series of a sum that is observed, as of the last collection.
+
+        Args:
+            slots: of `series`.
+        """
+        slot: SumSlot
+        found: list = []
+        if self._kind == SUM and not self._is_synchronous:
+            for slot in slots:
+                value = slot._taken
+                if value is not None:
+                    found.append((slot.attributes, value))
+        return found
+
     def cardinality(self) -> tuple:
         """(metric, limit, attribute sets refused, attributes of each set that is kept)."""
         kept: list = [_attributes_of(slot) for slot in list(self._series.values())]
@@ -1006,6 +1226,14 @@ class Stream:
 
     @cython.cfunc
     def _new_slot(self, attributes: dict) -> Slot:
+        slot: Slot = self._made(attributes)
+        slot._has_totals = self._has_totals
+        if self._is_read:
+            slot.total_up()
+        return slot
+
+    @cython.cfunc
+    def _made(self, attributes: dict) -> Slot:
         now_ns = self._clock()
         reservoir = None if self._new_reservoir is None else self._new_reservoir()
         if self._kind == BUCKETS:
@@ -1059,12 +1287,24 @@ class _Route:
         return 0
 
     @cython.cfunc
+    def consider(self, value: object, direction: cython.int, ids: object, context: object) -> cython.int:
+        slot: Slot
+        self.first.consider(value, direction, ids, context)
+        for slot in self.others:
+            slot.consider(value, direction, ids, context)
+        return 0
+
+    @cython.cfunc
     def offer(self, sample: object) -> cython.int:
         slot: Slot
         self.first.offer(sample)
         for slot in self.others:
             slot.offer(sample)
         return 0
+
+
+def _no_sample(value: object, attributes: object, context: object) -> None:
+    """A sampler that picks nothing."""
 
 
 def _as_number(amount: object, kind: object) -> object:
@@ -1103,6 +1343,8 @@ class Recorder:
     _epoch: cython.longlong
     _refusals: object
     _refused: object
+    _direction: cython.int
+    _ids: object
 
     def __init__(self, name: str, streams: list, forbids_negative: bool) -> None:
         """Make a recorder.
@@ -1123,6 +1365,22 @@ class Recorder:
         self._refused = 0
         self._routes = {}
         self._plain = None
+        self._direction = 0
+        self._ids = None
+
+    def watch(self, direction: int, ids: object) -> None:
+        """Keep the worst measurement of each series, for `Stream.read`. Who is not watched pays nothing.
+
+        Args:
+            direction: 1 where greater is worse, -1 where less is; 0 ends it.
+            ids: from a context, or None, to (trace id, span id); it does not raise.
+        """
+        self._ids = ids
+        self._direction = direction
+        if direction and self.sample is None:
+            self.sample = _no_sample
+        elif not direction and self.sample is _no_sample:
+            self.sample = None
 
     def restart(self) -> None:
         """Start at zero, at once: this is a forked child."""
@@ -1153,6 +1411,8 @@ class Recorder:
 
     @cython.cfunc
     def _sample(self, route: _Route, value: object, attributes: object, context: object) -> cython.int:
+        if self._direction:
+            route.consider(value, self._direction, self._ids, context)
         sample = self.sample(value, attributes, context)
         if sample is not None:
             route.offer(sample)

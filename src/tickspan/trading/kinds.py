@@ -104,7 +104,7 @@ class OrderKind:
         )
         self.measured = {key: self.of_order[key] for key in METRIC_KEYS if key in self.of_order}
         self.tally: Tally
-        self.series: dict[object, Callable[[float], None]] = {}
+        self.series: dict[object, Callable[..., None]] = {}
         """Series of measurements of this kind, as they were first needed."""
 
     def __repr__(self) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from opentelemetry.context import Context
 from opentelemetry.metrics import Meter
 
 from tickspan.instrumentation.operation import SECONDS_FROM_10_US
@@ -67,17 +68,24 @@ class Measures:
         series = kind.series.get((metric, extra) if extra else metric)
         (series or self._series(kind, metric, extra, "add"))(amount)
 
-    def record(self, kind: OrderKind, metric: str, value: float, extra: Extra = ()) -> None:
-        """One value for a histogram."""
+    def record(
+        self,
+        kind: OrderKind,
+        metric: str,
+        value: float,
+        extra: Extra = (),
+        context: Context | None = None,
+    ) -> None:
+        """One value for a histogram; `context` has the span that shows it, None is the current one."""
         series = kind.series.get((metric, extra) if extra else metric)
-        (series or self._series(kind, metric, extra, "record"))(value)
+        (series or self._series(kind, metric, extra, "record"))(value, context=context)
 
-    def _series(self, kind: OrderKind, metric: str, extra: Extra, method: str) -> Callable[[float], None]:
+    def _series(self, kind: OrderKind, metric: str, extra: Extra, method: str) -> Callable[..., None]:
         known = COUNTERS.get(metric) or HISTOGRAMS[metric]
         attributes = {key: kind.measured[key] for key in known.keys if key in kind.measured} | dict(extra)
         instrument = self._instrument(metric, known)
         bind = getattr(instrument, "bind", None)  # an extension of our meter provider
-        made: Callable[[float], None] = (
+        made: Callable[..., None] = (
             functools.partial(getattr(instrument, method), attributes=attributes)
             if bind is None
             else getattr(bind(attributes), method)

@@ -161,7 +161,7 @@ class Teller:
         seconds = elapsed_s(CANCEL_TO_ACK, call.points)
         if seconds is not None and not call.kind.is_untold:
             call.span.set_attribute(CANCEL_TO_ACK.attribute, seconds)
-            self.measures.record(call.kind, names.METRIC_CANCEL_TO_ACK, seconds)
+            self.measures.record(call.kind, names.METRIC_CANCEL_TO_ACK, seconds, context=call.order_context)
 
     def refused(self, kind: OrderKind, reject: Reject | None) -> None:
         """An operation was refused; an order that was refused is counted by what it becomes."""
@@ -282,7 +282,7 @@ class Teller:
         for stage, seconds in stages(points).items():
             known[stage.attribute] = seconds
             if stage.metric is not None:
-                self.measures.record(kind, stage.metric, seconds)
+                self.measures.record(kind, stage.metric, seconds, context=record.context)
         ended_ns = max(*points.values(), order.last_report_ns or 0) if order.is_closed else now_ns
         anchor = Anchor(record.called_ns, record.called_wall_ns)
         self.journal.life(known, record.context, record.called_wall_ns, anchor.wall(ended_ns))
@@ -335,7 +335,7 @@ class Teller:
             )
             return
         source = ((names.ORDER_EVENT_SOURCE, update.source._value_),)
-        self.measures.record(kind, names.METRIC_FILL_DELIVERY_LAG, lag_s, source)
+        self.measures.record(kind, names.METRIC_FILL_DELIVERY_LAG, lag_s, source, outcome.record.context)
 
     def _known(self, call: OrderCall, order: Order | None) -> Attributes:
         """Which order a call is about."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tickspan.config import read_settings
@@ -16,6 +18,11 @@ SENT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318", "OTEL_TRACES_EXP
         (SENT, ("orders", "queries")),
         ({**SENT, "TICKSPAN_QUERIES_MODE": "off"}, ("orders",)),
         ({**SENT, "TICKSPAN_TRADING_STORE": "off"}, ("queries",)),
+        ({**SENT, "OTEL_METRICS_EXPORTER": "otlp"}, ("orders", "queries", "host")),
+        (
+            {**SENT, "OTEL_METRICS_EXPORTER": "otlp", "TICKSPAN_METRICS_HOST": "false"},
+            ("orders", "queries"),
+        ),
         ({}, ()),
     ],
 )
@@ -24,3 +31,9 @@ def test_taps_are_asked_for_by_settings_where_an_agent_runs(
 ) -> None:
     settings = read_settings(environ=environ).settings
     assert spool_plan(settings, environ, "bot").taps == taps
+
+
+def test_people_are_told_of_alerts_where_nothing_is_sent(tmp_path: Path) -> None:
+    environ = {"TICKSPAN_ALERTS_FILE": str(tmp_path / "alerts.toml")}
+    settings = read_settings(environ=environ).settings
+    assert spool_plan(settings, environ, "bot").taps == ("alerts",)

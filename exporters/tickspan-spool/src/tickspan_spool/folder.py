@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from . import identity
 from ._impl import segment
-from .entries import Signal, StreamKey
+from .entries import Entry, Signal, StreamKey
 from .home import LOCK, NEW, PAGE, write_file
 from .layout import (
     CODE_OF_SIGNAL,
@@ -285,6 +285,20 @@ class ProcessFolder:
             key = unpack_stream_key(payload)
             if key is not None:
                 self.streams.setdefault(stream, key)
+
+    def newest(self, signal: Signal, segments: int = 2) -> list[Entry]:
+        """Records of a signal in the last segments, oldest first; whether they are settled is not asked.
+
+        For people who look: nothing is acknowledged by that. `sequence` is 0.
+        """
+        self.find_streams()
+        code = CODE_OF_SIGNAL[signal]
+        return [
+            Entry(self.streams[stream], payload, 0, 0)
+            for number in self.segments()[-segments:]
+            for _, stream, of, payload in segment.walk(self._whole(number), 0, (KIND_RECORD,))
+            if of == code and stream in self.streams
+        ]
 
     def note_damage(self, number: int) -> None:
         """Keep this segment for people to look at, once it is read."""

@@ -15,15 +15,22 @@ __all__ = ["reader", "writer"]
 _BUSY_TIMEOUT_S: Final = 1.0
 
 
-def writer(path: Path, schema: str) -> sqlite3.Connection:
+def writer(path: Path, schema: str, *, is_shared: bool = False) -> sqlite3.Connection:
     """The file for writing, made where there is none; `schema` is run, so it says IF NOT EXISTS.
+
+    Args:
+        path: of the file.
+        schema: statements.
+        is_shared: several threads use the connection, one at a time: the caller sees to that.
 
     Raises:
         sqlite3.Error, OSError: it cannot be made or written, or is no database; nothing stays open.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
-    connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, factory=sqlite3.Connection)
+    connection = sqlite3.connect(
+        path, timeout=_BUSY_TIMEOUT_S, factory=sqlite3.Connection, check_same_thread=not is_shared
+    )
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")

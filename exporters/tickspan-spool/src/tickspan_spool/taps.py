@@ -84,8 +84,31 @@ class Finding:
     items: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class ProcessEnd:
+    """A process has ended, and the taps have seen all that it recorded.
+
+    Attributes:
+        process: `TapBatch.process`.
+        service_name: of it.
+        pid: in its own pid namespace.
+        has_exited_cleanly: whether it said that it ends.
+        resource: of its last records, serialised; empty when it recorded nothing.
+    """
+
+    process: str
+    service_name: str
+    pid: int
+    has_exited_cleanly: bool
+    resource: bytes = field(default=b"", repr=False)
+
+
 class Tap(Protocol):
-    """What an entry of the group gives. Its methods run in one thread of the agent and must not block."""
+    """What an entry of the group gives. Its methods run in one thread of the agent and must not block.
+
+    One that has a method `on_end` is told the end of each process too, with a `ProcessEnd`; one that has
+    `close` is called once more when the agent ends.
+    """
 
     def on_batch(self, batch: TapBatch) -> Iterable[Finding] | None:
         """Look at a batch."""
@@ -159,6 +182,18 @@ class Turn:
         if tap is None or not self._affords(now_s):
             return []
         return self._call("tick", lambda: tap.tick(now_s))
+
+    def on_end(self, end: ProcessEnd) -> list[Finding]:
+        """Tell it that a process ended, if it asks for that; it can always afford to hear it."""
+        on_end: Callable[[ProcessEnd], Iterable[Finding] | None] | None = getattr(self._tap, "on_end", None)
+        return [] if on_end is None else self._call("on_end", lambda: on_end(end))
+
+    def close(self) -> None:
+        """The last call."""
+        close: Callable[[], None] | None = getattr(self._tap, "close", None)
+        if close is not None:
+            self._call("close", close)
+        self._tap = None
 
     def _affords(self, now_s: float) -> bool:
         earned_s = (now_s - self._since_s) * CPU_SHARE
@@ -234,6 +269,15 @@ class Taps:
         """What all taps have to say by now."""
         now_s = self._clock()
         return [finding for turn in self._turns.values() for finding in turn.tick(now_s)]
+
+    def on_end(self, names: Iterable[str], end: ProcessEnd) -> list[Finding]:
+        """What the taps of these names have to say of a process that ended."""
+        return [finding for name in names for finding in self._turn(name).on_end(end)]
+
+    def close(self) -> None:
+        """Tell all taps that the agent ends."""
+        for turn in self._turns.values():
+            turn.close()
 
     def statistics(self) -> tuple[TapStatistics, ...]:
         """Of each tap, by name; safe for any thread."""

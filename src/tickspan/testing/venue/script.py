@@ -29,6 +29,8 @@ class Script:
     def __init__(self, seed: int, behaviour: Behaviour) -> None:
         self._seed = seed
         self._behaviour = behaviour
+        self.ack_delay_s = behaviour.ack_delay_s
+        """From an order's arrival to its acknowledgement, from now on."""
         self._armed: dict[Point, deque[Fault]] = {point: deque() for point in Point}
         self._strikes: Counter[Point] = Counter()
 
@@ -56,7 +58,7 @@ class Script:
         fault = self.strike(Point.ORDER)
         behaviour = self._behaviour
         plan = OrderPlan(
-            behaviour.ack_delay_s, behaviour.fill_delay_s, behaviour.fill_gap_s, behaviour.partials, fault
+            self.ack_delay_s, behaviour.fill_delay_s, behaviour.fill_gap_s, behaviour.partials, fault
         )
         return _shaped_by(fault, plan)
 

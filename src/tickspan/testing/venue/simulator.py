@@ -122,6 +122,10 @@ class VenueSimulator:
         """Let `fault` strike once, at the next moment of its kind. Raises ValueError for an unknown one."""
         self._exchange.script.arm(Fault(fault))
 
+    def answer_after(self, ack_delay_s: float) -> None:
+        """From now on acknowledge orders so many seconds after their arrival."""
+        self._exchange.script.ack_delay_s = ack_delay_s
+
     def tick(self, symbol: str | None = None) -> None:
         """Let the market `symbol` (`BTCUSDT`), or each, take one step now, besides its own pace."""
         self._call(lambda: self._exchange.tick(symbol))

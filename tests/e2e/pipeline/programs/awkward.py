@@ -96,6 +96,15 @@ def compares_its_surroundings():
     witness.note("changed", names=[name for name in before if before[name] != after[name]])
 
 
+def _others_callbacks() -> list[object]:
+    """Who is called by the garbage collector beside us, who note its pauses."""
+    return [
+        one
+        for one in gc.callbacks
+        if not type(getattr(one, "__self__", None)).__module__.startswith("tickspan")
+    ]
+
+
 def _surroundings() -> dict[str, Any]:
     root = logging.getLogger()
     numbers = [number for number in signal.valid_signals() if number not in {signal.SIGKILL, signal.SIGSTOP}]
@@ -109,7 +118,13 @@ def _surroundings() -> dict[str, Any]:
         "signals": [signal.getsignal(number) for number in numbers],
         "signal mask": signal.pthread_sigmask(signal.SIG_BLOCK, []),
         "timers": signal.getitimer(signal.ITIMER_REAL),
-        "gc": (gc.isenabled(), gc.get_threshold(), gc.get_debug(), list(gc.callbacks), gc.get_freeze_count()),
+        "gc": (
+            gc.isenabled(),
+            gc.get_threshold(),
+            gc.get_debug(),
+            _others_callbacks(),
+            gc.get_freeze_count(),
+        ),
         "switch interval": sys.getswitchinterval(),
         "recursion limit": sys.getrecursionlimit(),
         "trace": (sys.gettrace(), sys.getprofile(), threading.gettrace(), threading.getprofile()),

@@ -185,6 +185,7 @@ class Household:
         self._crew.serve(source, destination, guest.folder.description.service_name, may_inherit=may_inherit)
 
     def _see_off(self, guest: Guest) -> None:
+        self._taps.ending(guest)
         if guest.folder.description.argv0 != AGENT_ARGUMENT:
             self._tell_loss(guest, time.time_ns())
             if not guest.folder.has_exited_cleanly:

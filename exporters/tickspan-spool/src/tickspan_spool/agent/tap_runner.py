@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from tickspan_spool.courier import BATCH_BYTES, BATCH_RECORDS
-from tickspan_spool.taps import Finding, TapBatch, Taps, TapStatistics
+from tickspan_spool.taps import Finding, ProcessEnd, TapBatch, Taps, TapStatistics
 
 from .guest import Guest, TrackSource
 
@@ -30,6 +30,8 @@ class TapRunner:
         self._is_stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._tick_at_s = clock()
+        self._ended: set[str] = set()
+        self._ends: list[tuple[tuple[str, ...], ProcessEnd]] = []
 
     def add(self, guest: Guest, source: TrackSource) -> None:
         """Show this guest's records to the taps that it names."""
@@ -43,6 +45,19 @@ class TapRunner:
         """Forget this guest."""
         with self._lock:
             self._watched = [pair for pair in self._watched if pair[0] is not guest]
+            self._ended.discard(guest.folder.path.name)
+
+    def ending(self, guest: Guest) -> None:
+        """This process has ended; told to its taps once. Its folder is still there."""
+        description = guest.folder.description
+        name = guest.folder.path.name
+        with self._lock:
+            if not description.taps or name in self._ended:
+                return
+            self._ended.add(name)
+            is_clean = guest.folder.has_exited_cleanly
+            end = ProcessEnd(name, description.service_name, description.pid, is_clean, guest.resource)
+            self._ends.append((description.taps, end))
 
     def stop(self, timeout_s: float) -> bool:
         """End the thread; False when a tap does not come back in time."""
@@ -64,6 +79,7 @@ class TapRunner:
                 is_busy = False
             if not is_busy:
                 self._is_stopping.wait(_PACE_S)
+        self._taps.close()
 
     def look(self) -> bool:
         """Show each guest's next batch, and the time when it is due; whether there is probably more."""
@@ -78,8 +94,26 @@ class TapRunner:
                 is_busy = is_busy or len(entries) == BATCH_RECORDS
         if self._clock() >= self._tick_at_s:
             self._tick_at_s = self._clock() + _TICK_S
+            self._look_for_ends()
             self._tell_all(self._taps.tick())
+        self._tell_ends()
         return is_busy
+
+    def _look_for_ends(self) -> None:
+        """A process whose records cannot be sent stays a guest for long after its end."""
+        drained: dict[str, tuple[Guest, bool]] = {}
+        for guest, source in self._watched:
+            name = guest.folder.path.name
+            drained[name] = (guest, drained.get(name, (guest, True))[1] and source.is_drained)
+        for guest, is_drained in drained.values():
+            if is_drained and not guest.folder.is_alive():
+                self.ending(guest)
+
+    def _tell_ends(self) -> None:
+        with self._lock:
+            ends, self._ends = self._ends, []
+        for names, end in ends:
+            self._tell_all(self._taps.on_end(names, end))
 
     def _tell_all(self, findings: Iterable[Finding]) -> None:
         for finding in findings:

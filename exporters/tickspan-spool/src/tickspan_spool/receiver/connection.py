@@ -36,6 +36,10 @@ class Acceptor(Protocol):
     @property
     def tally(self) -> Tally: ...  # noqa: D102 - the class says it
 
+    def lets_in(self, headers: Mapping[str, str]) -> bool:
+        """Whether a sender with these headers may send."""
+        ...
+
     def decoding(self) -> contextlib.AbstractContextManager[object]:
         """Held while a body is inflated and decoded, so that memory is bounded by one of them."""
         ...
@@ -150,6 +154,9 @@ class Connection(BaseHTTPRequestHandler):
         if head.method != "POST":
             message = f"method: expected POST, got {head.method[:20]!r}"
             raise Refusal(Reason.METHOD, HTTPStatus.METHOD_NOT_ALLOWED, message)
+        if not self._acceptor.lets_in(head.headers):
+            message = "authorization: expected the bearer token of this receiver"
+            raise Refusal(Reason.UNAUTHORIZED, HTTPStatus.UNAUTHORIZED, message)
         check_media_type(head.headers)
         wire = self._read_body(head.headers)
         with self._acceptor.decoding():

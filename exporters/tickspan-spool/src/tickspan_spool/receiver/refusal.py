@@ -32,6 +32,7 @@ class Reason(StrEnum):
     NESTING = "nesting"
     RECORDS = "records"
     MALFORMED = "malformed"
+    UNAUTHORIZED = "unauthorized"
     SCRIPTED = "scripted"
     FAULT = "fault"
 

@@ -6,9 +6,11 @@ import contextlib
 import logging
 import socket
 import socketserver
+import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from hmac import compare_digest
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
@@ -47,6 +49,8 @@ class Receiver:
         port: int = 0,
         limits: Limits | None = None,
         answer: Callable[[Batch], Response | None] | None = None,
+        token: str = "",
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """Make a receiver that does not listen yet.
 
@@ -57,13 +61,17 @@ class Receiver:
             port: 0 lets the system choose.
             limits: what one sender may ask for.
             answer: decides the answer to a decoded batch; None means "accept". A batch that is answered with
-                a status beyond 2xx does not go to `on_batch`. For tests of senders.
+                a status beyond 2xx does not go to `on_batch`.
+            token: without it as bearer token a sender is answered with 401; "" lets everybody in.
+            tls: for https; its certificate is loaded.
         """
         self._on_batch = on_batch
         self._answer = answer
         self._address = (host, port)
         self._delivering = threading.Lock()
         self._limits = limits or Limits()
+        self._token = token
+        self._tls = tls
         self._tally = Tally()
         self._decoding = threading.Lock()
         self._listener: _Listener | None = None
@@ -89,7 +97,8 @@ class Receiver:
                 "the receiver does not listen: use it in a `with` block, or call start() first"
             )
         host, port = self._listener.server_address[:2]
-        return f"http://[{host}]:{port}" if ":" in str(host) else f"http://{host}:{port}"
+        scheme = "http" if self._tls is None else "https"
+        return f"{scheme}://[{host}]:{port}" if ":" in str(host) else f"{scheme}://{host}:{port}"
 
     @property
     def limits(self) -> Limits:
@@ -125,6 +134,18 @@ class Receiver:
     def statistics(self) -> ReceiverStatistics:
         """All counters at one moment; they survive `stop()`."""
         return self._tally.snapshot()
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """For https."""
+        return self._tls
+
+    def lets_in(self, headers: Mapping[str, str]) -> bool:
+        """Whether a sender with these headers may send; takes the same time for every wrong token."""
+        if not self._token:
+            return True
+        kind, _, given = headers.get("authorization", "").partition(" ")
+        return kind.lower() == "bearer" and compare_digest(given.strip().encode(), self._token.encode())
 
     def decoding(self) -> contextlib.AbstractContextManager[object]:
         """Held while a body is inflated and decoded, so that memory is bounded by one of them."""
@@ -178,6 +199,18 @@ class _Listener(socketserver.TCPServer):
         self.server_close()
         self._end_workers()
 
+    def get_request(self) -> tuple[Any, Any]:
+        """The next connection; one that is not yet secured where TLS is spoken."""
+        connection, address = super().get_request()
+        tls = self._receiver.tls
+        if tls is None:
+            return connection, address
+        try:
+            return tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False), address
+        except OSError:
+            connection.close()
+            raise
+
     def process_request(self, request: Any, client_address: Any) -> None:
         self._receiver.tally.connected()
         self._workers = {worker: open_ for worker, open_ in self._workers.items() if worker.is_alive()}
@@ -206,6 +239,7 @@ class _Listener(socketserver.TCPServer):
 
     def _serve(self, connection: socket.socket, address: object) -> None:
         try:
+            self._greet(connection)
             Connection(connection, address, self._receiver)
         except OSError:
             pass  # the sender went away while it was answered
@@ -213,6 +247,12 @@ class _Listener(socketserver.TCPServer):
             _LOGGER.exception("a connection broke")
         finally:
             self.shutdown_request(connection)
+
+    def _greet(self, connection: socket.socket) -> None:
+        """Shake hands, where TLS is spoken: in the connection's thread. Raises OSError when it fails."""
+        if isinstance(connection, ssl.SSLSocket):
+            connection.settimeout(self._receiver.limits.request_timeout_s)
+            connection.do_handshake()
 
     def _end_workers(self) -> None:
         """Senders get no further request in; an answer under way is still written."""

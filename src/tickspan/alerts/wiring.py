@@ -1,0 +1,77 @@
+"""The wiring: the providers of this process, where evaluators find them, and where its rule file is.
+
+Nothing heavy is imported here: this module is loaded at every start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tickspan.config import AlertSettings
+
+__all__ = ["FILE_NAMES", "Wiring", "connect", "rule_file", "wired"]
+
+FILE_NAMES = ("alerts.toml", "alerts.yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What an evaluator in the process needs of it.
+
+    Attributes:
+        tracer_provider: whose spans event rules see.
+        meter_provider: whose metrics are read.
+        logger_provider: that changes are told to.
+        settings: of alerts.
+        file: the rule file; None where there is none.
+    """
+
+    tracer_provider: Any
+    meter_provider: Any
+    logger_provider: Any
+    settings: AlertSettings
+    file: Path | None = None
+
+
+_wirings: list[Wiring] = []
+
+
+def connect(wiring: Wiring) -> None:
+    """These are the providers of this process from now on."""
+    _wirings[:] = [wiring]
+
+
+def wired() -> Wiring | None:
+    """The providers; None before telemetry runs."""
+    return _wirings[0] if _wirings else None
+
+
+def rule_file(settings: AlertSettings, folders: Iterable[Path]) -> Path | None:
+    """The file that the settings name, else one of the usual names in a folder of the configuration.
+
+    A named file need not be there yet: it is watched.
+    """
+    if settings.file:
+        return Path(settings.file).expanduser()
+    for folder in folders:
+        for name in FILE_NAMES:
+            path = folder / name
+            try:
+                if path.is_file():
+                    return path
+            except OSError:  # the folder may not be searched
+                continue
+    return None
+
+
+def configuration_folders(
+    origins: Mapping[str, Any], environ: Mapping[str, str], variable: str
+) -> list[Path]:
+    """Folders of the files that settings came from; the working folder when it has a `tickspan.toml`."""
+    named = [Path(environ[variable])] if environ.get(variable) else [Path("tickspan.toml")]
+    places = [Path(str(origin.place)) for origin in origins.values() if str(origin.place).endswith(".toml")]
+    found = [path.parent for path in (*places, *named) if path.exists()]
+    return list(dict.fromkeys(found))

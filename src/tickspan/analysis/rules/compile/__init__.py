@@ -1,0 +1,1 @@
+"""Compilers: rules as other programs evaluate them."""

@@ -1,0 +1,5 @@
+"""`tickspan alerts`: rules that page people."""
+
+from tickspan.cli.alerts.command import AlertsCommand
+
+__all__ = ["AlertsCommand"]

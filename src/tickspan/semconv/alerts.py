@@ -1,0 +1,33 @@
+"""Names of alerts: the event that tells a change, and what evaluators tell of themselves."""
+
+from typing import Final
+
+EVENT_STATE_CHANGE: Final = "tickspan.alert.state_change"
+
+ALERT_NAME: Final = "tickspan.alert.name"
+ALERT_STATE: Final = "tickspan.alert.state"
+"""inactive, pending or firing."""
+ALERT_PREVIOUS_STATE: Final = "tickspan.alert.previous_state"
+ALERT_VALUE: Final = "tickspan.alert.value"
+"""In the unit of the rule's value; not there where missing data makes the alert."""
+ALERT_THRESHOLD: Final = "tickspan.alert.threshold"
+ALERT_SCOPE: Final = "tickspan.alert.scope"
+"""process, host, service or fleet."""
+ALERT_SEVERITY: Final = "tickspan.alert.severity"
+"""info, warning, error or critical."""
+ALERT_EVALUATOR: Final = "tickspan.alert.evaluator"
+"""process, agent, gateway or prometheus."""
+ALERT_FINGERPRINT: Final = "tickspan.alert.fingerprint"
+"""16 hex digits of the label set, as Alertmanager has them."""
+ALERT_NOTICE: Final = "tickspan.alert.notice"
+"""What notifiers are told, as JSON; not there while the alert is pending."""
+ALERT_NOTIFIER: Final = "tickspan.alert.notifier"
+
+ALERT_ACTIVE: Final = "tickspan.alert.active"
+ALERT_RULES: Final = "tickspan.alert.rules"
+ALERT_RULES_STATE: Final = "state"
+"""valid or invalid."""
+ALERT_EVALUATION_DURATION: Final = "tickspan.alert.rule.evaluation.duration"
+ALERT_RULE_FAILURES: Final = "tickspan.alert.rule.failures"
+ALERT_NOTIFICATIONS: Final = "tickspan.alert.notifications"
+ALERT_NOTIFICATIONS_DROPPED: Final = "tickspan.alert.notifications.dropped"

@@ -1,0 +1,47 @@
+"""Names of host metrics, as OpenTelemetry's system conventions spell them.
+
+https://opentelemetry.io/docs/specs/semconv/system/system-metrics/
+"""
+
+from typing import Final
+
+CPU_MODE: Final = "cpu.mode"
+"""user, nice, system, idle, iowait, interrupt or steal."""
+DISK_IO_DIRECTION: Final = "disk.io.direction"
+"""read or write."""
+NETWORK_CONNECTION_STATE: Final = "network.connection.state"
+NETWORK_INTERFACE_NAME: Final = "network.interface.name"
+NETWORK_IO_DIRECTION: Final = "network.io.direction"
+"""receive or transmit."""
+NETWORK_TRANSPORT: Final = "network.transport"
+SYSTEM_DEVICE: Final = "system.device"
+SYSTEM_MEMORY_STATE: Final = "system.memory.state"
+"""used, free, cached or buffers."""
+SYSTEM_PAGING_FAULT_TYPE: Final = "system.paging.fault.type"
+"""major or minor."""
+SYSTEM_PAGING_STATE: Final = "system.paging.state"
+"""used or free."""
+
+SYSTEM_CPU_LOGICAL_COUNT: Final = "system.cpu.logical.count"
+SYSTEM_CPU_TIME: Final = "system.cpu.time"
+SYSTEM_CPU_UTILIZATION: Final = "system.cpu.utilization"
+SYSTEM_DISK_IO: Final = "system.disk.io"
+SYSTEM_DISK_IO_TIME: Final = "system.disk.io_time"
+SYSTEM_DISK_OPERATIONS: Final = "system.disk.operations"
+SYSTEM_MEMORY_LIMIT: Final = "system.memory.limit"
+SYSTEM_MEMORY_LINUX_AVAILABLE: Final = "system.memory.linux.available"
+SYSTEM_MEMORY_USAGE: Final = "system.memory.usage"
+SYSTEM_MEMORY_UTILIZATION: Final = "system.memory.utilization"
+SYSTEM_NETWORK_CONNECTION_COUNT: Final = "system.network.connection.count"
+SYSTEM_NETWORK_ERRORS: Final = "system.network.errors"
+SYSTEM_NETWORK_IO: Final = "system.network.io"
+SYSTEM_NETWORK_PACKET_COUNT: Final = "system.network.packet.count"
+SYSTEM_NETWORK_PACKET_DROPPED: Final = "system.network.packet.dropped"
+SYSTEM_PAGING_FAULTS: Final = "system.paging.faults"
+SYSTEM_PAGING_USAGE: Final = "system.paging.usage"
+SYSTEM_PROCESS_COUNT: Final = "system.process.count"
+SYSTEM_PROCESS_CREATED: Final = "system.process.created"
+SYSTEM_UPTIME: Final = "system.uptime"
+
+LOAD_AVERAGE_1M: Final = "system.cpu.load_average.1m"
+"""The collector's name: there is no convention."""
