@@ -1,4 +1,4 @@
-"""Metrics and alerts in figures: collections, samplers, rules.
+"""Metrics and alerts in figures: collections, samplers, rules, and how soon a breach is told.
 
 Prints Markdown. Exit status 1: something is missing or was told wrongly; a figure that misses its target
 changes no status.
@@ -13,7 +13,7 @@ from typing import Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from benchmarks.metrics import collecting, evaluating, sampling
+from benchmarks.metrics import breaches, collecting, evaluating, sampling
 from benchmarks.metrics.place import FULL, QUICK, Place
 from benchmarks.pipeline import program
 from benchmarks.pipeline.race import Progress
@@ -23,6 +23,7 @@ MEASUREMENTS: Final[Mapping[str, Callable[[Place, Progress], Section]]] = {
     "collection": collecting.collected,
     "samplers": sampling.sampled,
     "rules": evaluating.evaluated,
+    "breaches": breaches.breached,
 }
 
 

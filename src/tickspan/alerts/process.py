@@ -136,7 +136,10 @@ class ProcessTier:
     def refresh(self) -> None:
         """The rule book has changed: evaluate what it says now. Returns when hooks are in place."""
         with self._lock:
-            self._apply()
+            now_s = self._monotonic()
+            removed = self._apply(now_s)
+            self._observe(now_s)
+            self._tell(removed, now_s)
         self._ring()
 
     def turn(self) -> float:
@@ -227,33 +230,38 @@ class ProcessTier:
 
     def _evaluate(self, now_s: float) -> None:
         self._pace.begin()
+        removed: tuple[EngineTransition, ...] = ()
         if self._rulebook.look_at_file() or self._must_apply:
-            self._apply()
+            removed = self._apply(now_s)
         self._count_events(now_s)
+        self._observe(now_s)
+        self._tell(removed, now_s)  # whoever hears it may measure at once: new rules have read by now
+        self._tell(self._engine.evaluate(now_s, self._wall()), now_s)
+        self._statistics = self._engine.statistics()
+        self._active = self._engine.active()
+        self._duration.record(self._statistics.duration_s, _OF_PROCESS)
+
+    def _observe(self, now_s: float) -> None:
         if self._attention is not None:
             self._engine.observe(readings_of(self._attention.read(), self._sender), now_s)
         if self._host is not None:
             sampled = self._host_guard.own(self._host.sample, default={})
             self._engine.observe(readings_of_host(sampled, self._sender, self._engine.metrics), now_s)
-        self._tell(self._engine.evaluate(now_s, self._wall()), now_s)
-        self._statistics = self._engine.statistics()
-        self._active = self._engine.active()
-        self._duration.record(self._statistics.duration_s, _OF_PROCESS)
 
     def _count_events(self, now_s: float) -> None:
         while self._waiting:
             self._engine.happened(self._waiting.popleft(), now_s)
             self._pace.breathe()
 
-    def _apply(self) -> None:
-        """Let engine, accumulators and hooks do what the rule book says."""
+    def _apply(self, now_s: float) -> tuple[EngineTransition, ...]:
+        """Let engine, accumulators and hooks do what the rule book says. Returns the ends of alerts."""
         self._must_apply = False
         rules = self._rulebook.rules()
-        now_s = self._monotonic()
-        self._tell(self._engine.replace(rules, now_s), now_s)
+        removed = self._engine.replace(rules, now_s)
         self._attend(rules)
         self._look_at_host()
         self._hook()
+        return removed
 
     def _look_at_host(self) -> None:
         """Processes do not export what the host does; a rule of theirs may read it."""
