@@ -30,6 +30,9 @@ _MIN_GAIN: Final = 0.002
 _SHARES: Final = ((0.75, 180), (0.9, 110), (1.0, 60))
 """Parts of the storage to search one after the other, and the EXPLAINs to keep for what comes after each."""
 
+_ROOMS: Final = (1.0, 0.95, 0.9)
+"""Parts of the storage, each searched for itself."""
+
 _MAX_RISE: Final = 0.05
 _PAGE: Final = 8192
 _ROUNDS: Final = 12
@@ -68,20 +71,31 @@ class Search:
         self._moves = list(dict.fromkeys([*singly(worth.pool), *_together(used)]))
 
     def best(self) -> list[IndexSpec]:
-        """The best set that was found, what adds most first."""
+        """The best set that was found, what adds most first.
+
+        A search that may use a little less at times finds what one that may use it all passes by; it knows
+        all plans that were asked for before.
+        """
+        whole = self._storage
+        rooms = [None] if whole is None else [int(whole * share) for share in _ROOMS]
+        return self._ordered(max((self._settled(room) for room in rooms), key=self._worth.proven))
+
+    def _settled(self, whole: int | None) -> int:
+        """The best set of a storage, of indexes that some statement gains enough from."""
         chosen = 0
+        moves = self._moves
         for _ in range(_PASSES):
-            found = self._narrowed(self._grown(chosen))
+            found = self._narrowed(self._grown(chosen, whole))
             chosen = self._without_weak(found)
             weak = found & ~chosen
             if not weak:
                 break
             self._moves = [move for move in self._moves if not move & weak]
-        return self._ordered(chosen)
+        self._moves = moves
+        return chosen
 
-    def _grown(self, chosen: int) -> int:
+    def _grown(self, chosen: int, whole: int | None) -> int:
         """The best set of a part of the storage, then of more of it: a search of the whole sticks earlier."""
-        whole = self._storage
         steps = _SHARES if whole is not None else _SHARES[-1:]
         for share, kept in steps:
             self._room = None if whole is None else int(whole * share)
