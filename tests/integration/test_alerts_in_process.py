@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -224,6 +226,41 @@ print(json.dumps([one[:3] for one in heard]))
         ["LateOrder", "firing", ""],
     ]
     assert done.stderr.count("the last good version of") == 1
+
+
+@pytest.fixture
+def webhook() -> Iterator[tuple[str, list[Any]]]:
+    """The address of a server, and the bodies that it was sent."""
+    bodies: list[Any] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/", bodies
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(("agent", "posts"), [("thread", [("firing", "SlowOrder")]), ("off", [])])
+def test_without_an_agent_the_process_tells_people_itself_even_as_its_last_word(
+    run_python: RunPython, rules: Path, webhook: tuple[str, list[Any]], agent: str, posts: list[Any]
+) -> None:
+    url, bodies = webhook
+    rules.write_text(RULES + f'[notifiers.desk]\ntype = "webhook"\nurl = "{url}"\n')
+    done = run_python(STARTED + "duration.record(2.0)\nprint('null')\n", TICKSPAN_AGENT=agent)
+    assert said(done) is None
+    told = [(one["status"], one["labels"]["alertname"]) for body in bodies for one in body["alerts"]]
+    assert told == posts
 
 
 def test_a_rule_may_be_added_before_telemetry_runs_and_removed_at_any_time(run_python: RunPython) -> None:

@@ -2,7 +2,8 @@
 
 A thread reads the accumulators and evaluates. Spans that end and log events that rules count wake it at once.
 What changes is written as a log event, and told to functions of the program in threads of their own. No
-socket is opened: telling people is the agent's.
+socket is opened: telling people is the agent's. Only where a program has none, with `agent = "thread"`, it
+tells them itself, from threads of its own too.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry._logs import SeverityNumber
 from opentelemetry.context import Context
@@ -35,7 +36,7 @@ from tickspan.alerts.telling import AlertEvent, event_of
 from tickspan.alerts.wiring import Wiring, wired
 from tickspan.analysis.rules.model import Condition, Rule, Scope, Signal
 from tickspan.analysis.rules.readings import Occurrence, Sender
-from tickspan.analysis.rules.ruleset import RuleSet
+from tickspan.analysis.rules.ruleset import NotifierSettings, RuleSet
 from tickspan.analysis.rules.tiers import Tier
 from tickspan.processors.alerts import EventRules
 from tickspan.providers.attention import Attention
@@ -48,6 +49,9 @@ from tickspan.recording import Guard, diagnostics
 from tickspan.semconv import alerts as names
 from tickspan.version import __version__
 
+if TYPE_CHECKING:
+    from tickspan.alerts.notifiers.delivery import Delivery
+
 __all__ = ["ProcessStatistics", "ProcessTier", "close", "running", "start"]
 
 _SCOPE: Final = "tickspan.alerts"
@@ -56,6 +60,7 @@ _EVENT_GAP_S: Final = 0.02
 """Between two evaluations of event rules: a burst of events is evaluated a few times, not each."""
 _AFTER_A_FAULT_S: Final = 1.0
 _CLOSING_S: Final = 0.5
+_WAITING_S: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +98,7 @@ class ProcessTier:
         self._monotonic = monotonic
         self._wall = wall
         self._interval_s = max(0.05, wiring.settings.interval_s)
-        self._tiers = tiers_of(wiring.settings.tiers)
+        self._tiers = tiers_of(wiring.settings.tiers, has_agent=not wiring.tells_people)
         self._resource: Any = wiring.meter_provider._sdk_config.resource  # noqa: SLF001 - the SDK has no public name for it
         self._host: Host | None = None
         self._host_guard = Guard("sampler", "host")
@@ -184,6 +189,8 @@ class ProcessTier:
                 self._lock.release()
         for callback in list(self._callbacks.values()):
             callback.close(max(0.0, deadline_s - time.monotonic()))
+        if self._delivery is not None:
+            self._guard.closing(_ended, self._delivery, deadline_s, default=None)
 
     def after_fork_in_child(self) -> None:
         """This is a forked child: locks may be held by nobody, thread and alerts are its parent's."""
@@ -209,6 +216,7 @@ class ProcessTier:
         self._statistics = self._engine.statistics()
         self._active: tuple[ActiveAlert, ...] = ()
         self._callbacks: dict[str, Callback] = {}
+        self._delivery: Delivery | None = None
         self._due_s = self._monotonic()
         self._events_due_s = 0.0
         self._must_apply = True
@@ -237,6 +245,8 @@ class ProcessTier:
         self._observe(now_s)
         self._tell(removed, now_s)  # whoever hears it may measure at once: new rules have read by now
         self._tell(self._engine.evaluate(now_s, self._wall()), now_s)
+        if self._delivery is not None:
+            self._guard.own(self._delivery.tick, default=None)
         self._statistics = self._engine.statistics()
         self._active = self._engine.active()
         self._duration.record(self._statistics.duration_s, _OF_PROCESS)
@@ -261,7 +271,18 @@ class ProcessTier:
         self._attend(rules)
         self._look_at_host()
         self._hook()
+        if self._wiring.tells_people:
+            self._guard.own(self._use, rules.notifiers, default=None)
         return removed
+
+    def _use(self, notifiers: Mapping[str, NotifierSettings]) -> None:
+        """Tell these from now on. What waits, waits in memory: another process may have the spool's files."""
+        if self._delivery is not None:
+            self._delivery.use(notifiers)
+        elif notifiers:
+            from tickspan.alerts.notifiers.delivery import Delivery  # HTTP and mail: where nobody else tells
+
+            self._delivery = Delivery(notifiers, None, os.environ, self._wall, self._monotonic)
 
     def _look_at_host(self) -> None:
         """Processes do not export what the host does; a rule of theirs may read it."""
@@ -308,6 +329,8 @@ class ProcessTier:
             notice = replace(notice, process=self._sender.instance)
         self._emit(event_of(change, notice, Tier.PROCESS))
         if notice is not None:
+            if self._delivery is not None:
+                self._delivery.tell((notice,))
             self._call_back(rule, notice)
 
     def _call_back(self, rule: Rule, notice: Notice) -> None:
@@ -425,13 +448,21 @@ def attention_of(evaluated: Iterable[Rule], rules: Iterable[Rule]) -> tuple[dict
     return wanted, hastened
 
 
-def tiers_of(given: Iterable[str]) -> frozenset[Tier]:
+def tiers_of(given: Iterable[str], *, has_agent: bool = True) -> frozenset[Tier]:
     """The tiers that settings name, and always process and agent; a name that is none is told."""
     known = {tier.value for tier in Tier}
     unknown = [name for name in given if name not in known]
     if unknown:
         diagnostics.warning("alerts.tiers: expected %s, got %s", ", ".join(sorted(known)), ", ".join(unknown))
-    return frozenset({Tier.PROCESS, Tier.AGENT, *(Tier(name) for name in given if name in known)})
+    ours = {Tier.PROCESS, Tier.AGENT} if has_agent else {Tier.PROCESS}
+    return frozenset({*ours, *(Tier(name) for name in given if name in known)})
+
+
+def _ended(delivery: Delivery, deadline_s: float) -> None:
+    """Let it tell what waits, as long as there is time."""
+    while delivery.statistics().waiting and time.monotonic() < deadline_s:
+        time.sleep(_WAITING_S)
+    delivery.close(max(0.0, deadline_s - time.monotonic()))
 
 
 def _context(event: AlertEvent) -> Context:

@@ -27,6 +27,7 @@ class Wiring:
         logger_provider: that changes are told to.
         settings: of alerts.
         file: the rule file; None where there is none.
+        tells_people: whether this process tells the notifiers itself, since it has no agent that would.
     """
 
     tracer_provider: Any
@@ -34,6 +35,7 @@ class Wiring:
     logger_provider: Any
     settings: AlertSettings
     file: Path | None = None
+    tells_people: bool = False
 
 
 _wirings: list[Wiring] = []

@@ -20,6 +20,7 @@ from opentelemetry.sdk._configuration import _BaseConfigurator
 from tickspan.alerts import wiring
 from tickspan.config import (
     FILE_VARIABLE,
+    AgentMode,
     MetricSettings,
     PlanMode,
     QueryMode,
@@ -204,7 +205,12 @@ def _evaluate_alerts(pipeline: Pipeline, reading: Reading) -> None:
     path = wiring.rule_file(settings, folders)
     wiring.connect(
         wiring.Wiring(
-            pipeline.tracer_provider, pipeline.meter_provider, pipeline.logger_provider, settings, path
+            pipeline.tracer_provider,
+            pipeline.meter_provider,
+            pipeline.logger_provider,
+            settings,
+            path,
+            tells_people=reading.settings.agent is AgentMode.THREAD,
         )
     )
     if settings.enabled and path is not None:

@@ -543,3 +543,8 @@ def test_metrics_are_watched_in_the_direction_that_is_worse() -> None:
 def test_tiers_of_the_settings_always_hold_process_and_agent(told: list[str]) -> None:
     assert tiers_of(("gateway", "prometeus")) == {Tier.PROCESS, Tier.AGENT, Tier.GATEWAY}
     assert told == ["alerts.tiers: expected agent, gateway, process, prometheus, got prometeus"]
+
+
+def test_without_an_agent_the_process_is_the_slowest_of_its_own_tiers() -> None:
+    assert tiers_of((), has_agent=False) == {Tier.PROCESS}
+    assert tiers_of(("gateway",), has_agent=False) == {Tier.PROCESS, Tier.GATEWAY}
