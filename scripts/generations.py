@@ -1,7 +1,8 @@
-"""Members' tests against other versions of the libraries they instrument.
+"""Tests against other versions of the libraries that members instrument, and others' instrumentors.
 
-Each generation is one version, installed without further dependencies into `.generations/<name>` and laid
-over the environment by PYTHONPATH; all else stays what it is. `python scripts/generations.py run` runs all.
+Each generation is a set of packages, installed without further dependencies into `.generations/<name>` and
+laid over the environment by PYTHONPATH; all else stays what it is. `python scripts/generations.py run` runs
+all.
 """
 
 from __future__ import annotations
@@ -24,35 +25,58 @@ _INSTALLED: Final = ".installed"
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """One version of a library, and the member whose tests it runs."""
+    """One version of a library, and the tests that it runs."""
 
     name: str
     requirement: str
     """What is laid over the environment: more than one, by blanks, where versions hang together."""
-    member: str
+    tests: str
+    """Folder, from the root."""
+
+    @property
+    def member(self) -> str | None:
+        """The distribution whose tests they are; None where they are nobody's."""
+        parts = Path(self.tests).parts
+        return parts[1] if parts[0] == "instrumentors" else None
 
     @property
     def folder(self) -> Path:
         """Where it is installed."""
         return _FOLDER / self.name
 
-    @property
-    def tests(self) -> Path:
-        """The member's tests."""
-        return _ROOT / "instrumentors" / self.member / "tests"
 
+_UPSTREAM: Final = "0.66b1"
+_INBOUND: Final = " ".join(
+    (
+        *(
+            f"opentelemetry-{name}=={_UPSTREAM}"
+            for name in (
+                "instrumentation-asgi",
+                "instrumentation-fastapi",
+                "instrumentation-flask",
+                "instrumentation-wsgi",
+                "util-http",
+            )
+        ),
+        "fastapi==0.165.0 starlette==1.10.0 annotated-doc==0.0.7",
+        "flask==3.1.3 werkzeug==3.1.9 blinker==1.9.0 itsdangerous==2.2.0 jinja2==3.1.6 markupsafe==3.0.4",
+    )
+)
 
 GENERATIONS: Final = (
-    Generation("sqlalchemy-1.4", "sqlalchemy==1.4.54", "tickspan-sqlalchemy"),
-    Generation("sqlalchemy-2.0", "sqlalchemy==2.0.58", "tickspan-sqlalchemy"),
-    Generation("redis-5", "redis==5.0.8", "tickspan-redis"),
-    Generation("redis-6", "redis==6.4.0", "tickspan-redis"),
-    Generation("redis-7", "redis==7.4.0", "tickspan-redis"),
-    Generation("python-binance-1.0.36", "python-binance==1.0.36", "tickspan-binance"),
-    Generation("alpaca-py-0.30", "alpaca-py==0.30.0 websockets==13.1", "tickspan-alpaca"),
+    Generation("sqlalchemy-1.4", "sqlalchemy==1.4.54", "instrumentors/tickspan-sqlalchemy/tests"),
+    Generation("sqlalchemy-2.0", "sqlalchemy==2.0.58", "instrumentors/tickspan-sqlalchemy/tests"),
+    Generation("redis-5", "redis==5.0.8", "instrumentors/tickspan-redis/tests"),
+    Generation("redis-6", "redis==6.4.0", "instrumentors/tickspan-redis/tests"),
+    Generation("redis-7", "redis==7.4.0", "instrumentors/tickspan-redis/tests"),
+    Generation("python-binance-1.0.36", "python-binance==1.0.36", "instrumentors/tickspan-binance/tests"),
+    Generation("alpaca-py-0.30", "alpaca-py==0.30.0 websockets==13.1", "instrumentors/tickspan-alpaca/tests"),
     Generation(
-        "alpaca-trade-api-3", "alpaca-trade-api==3.2.0 websockets==10.4 deprecation==2.1.0", "tickspan-alpaca"
+        "alpaca-trade-api-3",
+        "alpaca-trade-api==3.2.0 websockets==10.4 deprecation==2.1.0",
+        "instrumentors/tickspan-alpaca/tests",
     ),
+    Generation("inbound", _INBOUND, "tests/inbound"),
 )
 
 
@@ -65,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options, pytest_arguments = _parser().parse_known_args(arguments)
     chosen = [one for one in GENERATIONS if options.only in (None, one.name)]
     if options.verb == "list":
-        print("\n".join(f"{one.name:16} {one.requirement:20} {one.member}" for one in chosen))
+        print("\n".join(f"{one.name:16} {one.requirement:20} {one.tests}" for one in chosen))
         return 0
     try:
         for one in chosen:
@@ -121,7 +145,7 @@ def _installer() -> list[str]:
 def _run_tests(generation: Generation, pytest_arguments: Sequence[str]) -> int:
     print(f"--- {generation.name}: {generation.requirement}", flush=True)
     overlay = os.pathsep.join(filter(None, (str(generation.folder), os.environ.get("PYTHONPATH"))))
-    command = [sys.executable, "-m", "pytest", "-q", str(generation.tests), *pytest_arguments]
+    command = [sys.executable, "-m", "pytest", "-q", generation.tests, *pytest_arguments]
     return subprocess.run(
         command, check=False, cwd=_ROOT, env={**os.environ, "PYTHONPATH": overlay}
     ).returncode
