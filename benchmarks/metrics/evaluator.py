@@ -33,12 +33,18 @@ EVENT_RULES: Final = 100
 _SENDER: Final = Sender.of({SERVICE_NAME: "bench", SERVICE_INSTANCE_ID: "1"})
 _BY: Final = "venue"
 _SPANS: Final = 20_000
+_FULL: Final = 70
+"""Rounds after which every window is full."""
 _PACE: Final = Pace()
 
 
-def main() -> None:
-    """Answer each question, a number of evaluations, with what they took."""
-    engine, readings = _prepared()
+def main(kind: str) -> None:
+    """Answer each question, a number of evaluations, with what they took.
+
+    `kind` is "still" (rules over the last value, which stays as it is) or "moving" (over the average of a
+    full window, to which each evaluation adds a value).
+    """
+    engine, readings = _prepared(StatName.LAST if kind == "still" else StatName.AVG)
     answer({"rules": RULES, "series": SERIES, "active": _primed(engine, readings)})
     for question in questions():
         answer(
@@ -51,12 +57,12 @@ def main() -> None:
         )
 
 
-def _prepared() -> tuple[Engine, list[Reading]]:
+def _prepared(stat: StatName) -> tuple[Engine, list[Reading]]:
     metrics = [f"bench.gauge.{number}" for number in range(RULES // 4)]
     rules = [
         Rule(
             f"Rule{number}",
-            Threshold(Selector(metrics[number % len(metrics)]), Stat(StatName.AVG)),
+            Threshold(Selector(metrics[number % len(metrics)]), Stat(stat)),
             Condition.GT,
             SERIES - 1.5,  # one series of each rule is beyond it
             by=(_BY,),
@@ -81,14 +87,12 @@ def _prepared() -> tuple[Engine, list[Reading]]:
 
 
 def _primed(engine: Engine, readings: list[Reading]) -> int:
-    for second in range(10):
-        engine.observe(readings, float(second))
-        for _ in engine.evaluate(float(second), float(second)):
-            pass
+    for _ in range(_FULL):
+        _round(engine, readings)
     return len(engine.active())
 
 
-_now_s = 10.0
+_now_s = 0.0
 
 
 def _round(engine: Engine, readings: list[Reading]) -> None:

@@ -16,6 +16,9 @@ from tickspan.analysis.rules.sessions import Exchange
 NOW_S = datetime(2026, 11, 26, 12, tzinfo=UTC).timestamp()
 DAY_S = 86_400.0
 
+# What the library says of pandas, and pandas of itself, depends on their versions.
+of_the_library = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+
 
 def test_a_table_on_disk_serves_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "exchange_calendars", None)
@@ -56,7 +59,7 @@ def test_a_table_that_is_broken_or_too_old_is_not_used(
         ExchangeTables(tmp_path, NOW_S)("us", Exchange("XNYS"))
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning:exchange_calendars.*", "ignore::FutureWarning")
+@of_the_library
 def test_the_library_is_asked_once_and_the_table_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -69,7 +72,7 @@ def test_the_library_is_asked_once_and_the_table_kept(
     assert ExchangeTables(tmp_path / "tables", NOW_S)("us", Exchange("XNYS")) == asked
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning:exchange_calendars.*", "ignore::FutureWarning")
+@of_the_library
 def test_a_break_at_noon_makes_two_sessions() -> None:
     pytest.importorskip("exchange_calendars")
     tokyo = ExchangeTables(None, NOW_S)("tokyo", Exchange("XTKS"))
@@ -81,7 +84,7 @@ def test_a_break_at_noon_makes_two_sessions() -> None:
     }
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning:exchange_calendars.*", "ignore::FutureWarning")
+@of_the_library
 def test_an_unknown_exchange_is_told() -> None:
     pytest.importorskip("exchange_calendars")
     with pytest.raises(
