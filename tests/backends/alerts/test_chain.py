@@ -191,8 +191,9 @@ def test_a_slow_venue_is_one_alert_that_the_process_sees_first_and_prometheus_en
     chain.prometheus.wait_for('ALERTS{alertname="SlowVenue",alertstate="firing"}')
     eventually(lambda: bool(chain.changes("process", "firing")), what="the process's event in the store")
     in_process_s = chain.changes("process", "firing")[0]
-    assert in_process_s - slow_at_s <= 1.1
-    assert in_gateway_s - slow_at_s <= 5.0  # 1 s until metrics are collected, 3 s after arrival, the way
+    # A second, and then 1 s until metrics are collected and 3 s after arrival; the rest is the machine's.
+    assert in_process_s - slow_at_s <= 1.5
+    assert in_gateway_s - slow_at_s <= 6.0
     eventually(lambda: bool(chain.webhook.posts), what="a page")
     assert [alert["labels"]["alertname"] for alert in chain.alertmanager.alerts()] == ["SlowVenue"]
 
