@@ -214,11 +214,12 @@ def _text_of(path: Path) -> str:
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Misread(f"cannot be read: expected UTF-8 text, got another byte at {error.start}") from None
-    except (OSError, ValueError) as error:
-        if isinstance(error, Misread):
-            raise
-        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise Misread(f"cannot be read: {why}") from None
+    except Misread:
+        raise
+    except OSError as error:
+        raise Misread(f"cannot be read: {error.strerror or error}") from None
+    except ValueError:
+        raise Misread("cannot be read: expected a name without a null byte") from None
 
 
 def _document(text: str, suffix: str) -> Document:

@@ -103,7 +103,7 @@ def test_a_file_that_cannot_be_read_is_told_in_one_line(
         ["two.yaml:3: expected one document, got 2"],
     ]
     assert told(tmp_path / "missing.yaml") == ["missing.yaml: cannot be read: No such file or directory"]
-    assert told(Path("a\0b.yaml")) == ["a\0b.yaml: cannot be read: embedded null byte"]
+    assert told(Path("a\0b.yaml")) == ["a\0b.yaml: cannot be read: expected a name without a null byte"]
 
 
 def test_yaml_without_its_library_names_the_extra(

@@ -18,6 +18,8 @@ def fires(by: Tier, owner: Tier = AGENT, speaker: Tier | None = None, at_s: floa
         LABELS,
         NoticeState.FIRING,
         at_s,
+        value=0.25,
+        threshold=0.1,
         evaluator=by,
         owner=owner,
         speaker=speaker or owner,
