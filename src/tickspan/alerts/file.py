@@ -205,21 +205,25 @@ class _Reading:
 def _text_of(path: Path) -> str:
     """The text of a regular file of bounded size. Raises `Misread` with one line that says what is wrong."""
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise Misread("cannot be read: expected a file, got something else")
-        if status.st_size > MAX_BYTES:
-            size = f"{status.st_size / _MIB:.1f} MiB"
-            raise Misread(f"cannot be read: expected at most {MAX_BYTES // _MIB} MiB, got {size}")
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise Misread(f"cannot be read: expected UTF-8 text, got another byte at {error.start}") from None
+        return _bytes_of(path).decode("utf-8-sig")
     except Misread:
         raise
+    except UnicodeDecodeError as error:
+        raise Misread(f"cannot be read: expected UTF-8 text, got another byte at {error.start}") from None
     except OSError as error:
         raise Misread(f"cannot be read: {error.strerror or error}") from None
     except ValueError:
         raise Misread("cannot be read: expected a name without a null byte") from None
+
+
+def _bytes_of(path: Path) -> bytes:
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise Misread("cannot be read: expected a file, got something else")
+    if status.st_size > MAX_BYTES:
+        size = f"{status.st_size / _MIB:.1f} MiB"
+        raise Misread(f"cannot be read: expected at most {MAX_BYTES // _MIB} MiB, got {size}")
+    return path.read_bytes()
 
 
 def _document(text: str, suffix: str) -> Document:
