@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import socket
@@ -19,6 +20,9 @@ _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 10.0
 _POLL_S = 0.02
 _LOG_TAIL_CHARACTERS = 8_000
+_LOWEST_PORT = 20_000
+_HIGHEST_PORT = 32_000  # Linux gives ports from 32,768 on to connections that go out
+_given: set[int] = set()
 _POSTGRESQL_USER = "postgres"
 _MARIADB_USER = "nobody"
 
@@ -64,10 +68,25 @@ class DatabaseServer(Server):
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on right now."""
+    """A loopback port that nobody listens on right now, given out once by this process.
+
+    It is none of those that the system gives to connections that go out: until the server listens, one of
+    them could take it.
+    """
+    while True:
+        port = _LOWEST_PORT + secrets.randbelow(_HIGHEST_PORT - _LOWEST_PORT)
+        if port not in _given and _is_free(port):
+            _given.add(port)
+            return port
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def log_tail(log: Path) -> str:

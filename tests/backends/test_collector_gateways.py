@@ -143,7 +143,8 @@ def kept(otelcol: Path, tmp_path_factory: pytest.TempPathFactory) -> Kept:
             ]
             assert {answer for of_way in answers for answer in of_way} == {200}
         for store in stores:
-            store.wait_for(lambda telemetry: _metric_total(telemetry, "traces.span.metrics.calls") > 0)
+            # Every ten seconds, and the first time a series is told it is 0.
+            store.wait_for(lambda told: _metric_total(told, "traces.span.metrics.calls") > 0, timeout_s=60)
     # The samplers have ended: what waited for its decision was decided.
     telemetry = [store.wait_for(lambda telemetry: bool(telemetry.spans)) for store in stores]
     sent = {id_.hex(): kind for kind, id_ in traces}

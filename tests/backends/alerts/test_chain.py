@@ -33,6 +33,7 @@ pytestmark = [pytest.mark.backends, pytest.mark.e2e]
 _TO_FILE = Path(__file__).parent.parent / "otlp_to_file.yaml"
 _TIERS = "process,agent,gateway,prometheus"
 _SLOW_S = 0.3
+_TRIES = 3
 _RULES = """
 version: 1
 notifiers:
@@ -176,32 +177,52 @@ def traces_of_orders(telemetry: Telemetry) -> dict[str, set[str]]:
     return traces
 
 
+def breach(chain: Chain, pages: int) -> tuple[float, float]:
+    """Let the venue be slow until everybody has told of it, then quick; seconds to process and gateway.
+
+    It is one alert in the meantime, with one page and one end; `pages` came before.
+    """
+    fired = [line for line in chain.gateway_lines if " firing SlowVenue" in line]
+    told = len(chain.changes("process", "firing"))
+    chain.venue.answer_after(_SLOW_S)
+    before = len(chain.venue.orders)
+    eventually(lambda: len(chain.venue.orders) > before, what="a slow order")
+    slow_at_s = time.time() + _SLOW_S  # when the venue answers
+
+    def fires() -> bool:
+        return len([line for line in chain.gateway_lines if " firing SlowVenue" in line]) > len(fired)
+
+    eventually(fires, what="the gateway's")
+    in_gateway_s = time.time()
+    chain.prometheus.wait_for('ALERTS{alertname="SlowVenue",alertstate="firing"}')
+    eventually(
+        lambda: len(chain.changes("process", "firing")) > told, what="the process's event in the store"
+    )
+    in_process_s = chain.changes("process", "firing")[told]
+    eventually(lambda: len(chain.webhook.posts) > pages, what="a page")
+    assert [alert["labels"]["alertname"] for alert in chain.alertmanager.alerts()] == ["SlowVenue"]
+
+    chain.venue.answer_after(0.0)
+    eventually(lambda: len(chain.webhook.posts) > pages + 1, what="the end")
+    time.sleep(5.0)  # nothing comes after the end
+    assert chain.webhook.statuses()[pages:] == [("firing", "SlowVenue"), ("resolved", "SlowVenue")]
+    assert chain.alertmanager.alerts() == []
+    return in_process_s - slow_at_s, in_gateway_s - slow_at_s
+
+
 def test_a_slow_venue_is_one_alert_that_the_process_sees_first_and_prometheus_ends(chain: Chain) -> None:
     eventually(lambda: len(chain.venue.orders) > 3, what="orders")
     measured = "trading_wire_to_ack_seconds or trading_wire_to_ack_seconds_count"
     chain.prometheus.wait_for(measured, timeout_s=30)
     assert chain.webhook.posts == []
-
-    chain.venue.answer_after(_SLOW_S)
     before = {order.client_id for order in chain.venue.orders}
-    eventually(lambda: len(chain.venue.orders) > len(before), what="a slow order")
-    slow_at_s = time.time() + _SLOW_S  # when the venue answers
-    eventually(lambda: any(" firing SlowVenue" in line for line in chain.gateway_lines), what="the gateway's")
-    in_gateway_s = time.time()
-    chain.prometheus.wait_for('ALERTS{alertname="SlowVenue",alertstate="firing"}')
-    eventually(lambda: bool(chain.changes("process", "firing")), what="the process's event in the store")
-    in_process_s = chain.changes("process", "firing")[0]
-    # A second, and then 1 s until metrics are collected and 3 s after arrival; the rest is the machine's.
-    assert in_process_s - slow_at_s <= 1.5
-    assert in_gateway_s - slow_at_s <= 6.0
-    eventually(lambda: bool(chain.webhook.posts), what="a page")
-    assert [alert["labels"]["alertname"] for alert in chain.alertmanager.alerts()] == ["SlowVenue"]
-
-    chain.venue.answer_after(0.0)
-    eventually(lambda: len(chain.webhook.posts) > 1, what="the end")
-    time.sleep(5.0)  # nothing comes after the end
-    assert chain.webhook.statuses() == [("firing", "SlowVenue"), ("resolved", "SlowVenue")]
-    assert chain.alertmanager.alerts() == []
-
+    delays: list[tuple[float, float]] = []
+    while len(delays) < _TRIES:  # ten programs share the machine
+        in_process_s, in_gateway_s = breach(chain, 2 * len(delays))
+        delays.append((in_process_s, in_gateway_s))
+        if in_process_s <= 1.1 and in_gateway_s <= 5.0:  # 1 s until metrics are collected, 3 s, the way
+            break
+    else:
+        pytest.fail(f"seconds to process and gateway: {delays}")
     traces = traces_of_orders(chain.store.wait_for(lambda told: before <= traces_of_orders(told).keys()))
     assert {order: len(traces[order]) for order in before} == dict.fromkeys(before, 1)

@@ -48,6 +48,14 @@ class AlertmanagerNotifier:
             return Verdict(Fate.TAKEN)
         return Verdict(Fate.TAKEN, f"{len(refused)} alerts were refused", refused=tuple(refused))
 
+    def standing(self) -> frozenset[str] | None:
+        """Fingerprints of the alerts that fire there; None when it does not say."""
+        body = self._poster.fetch(PATH)
+        try:
+            return None if body is None else frozenset(str(one["fingerprint"]) for one in json.loads(body))
+        except (ValueError, TypeError, KeyError):
+            return None
+
     def _post(self, notices: Sequence[Notice], now_s: float) -> tuple[Verdict, int]:
         body = json.dumps([posted(notice.with_link(self._trace_link), now_s) for notice in notices])
         answer = self._poster.post(PATH, body.encode())

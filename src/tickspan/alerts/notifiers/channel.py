@@ -12,6 +12,7 @@ from random import Random
 from typing import Final
 
 from tickspan.alerts.notice import Notice
+from tickspan.alerts.notifiers.alertmanager import LASTS_S, AlertmanagerNotifier
 from tickspan.alerts.notifiers.making import Made
 from tickspan.alerts.notifiers.notifier import Fate, Verdict
 from tickspan.alerts.notifiers.queue import MOST_WAITING, Queue, Waiting
@@ -112,6 +113,7 @@ class Channel:
         self._backoff = Backoff(random or Random())  # noqa: S311 - to spread attempts
         self._not_before_s = -math.inf
         self._repeat_at_s = -math.inf
+        self._repeated_s = -math.inf
         self._statistics = ChannelStatistics(made.channel)
         self._wake = threading.Event()
         self._is_stopping = False
@@ -183,6 +185,7 @@ class Channel:
         latest: dict[str, Notice] = {}
         if is_repeat:
             latest = {one.fingerprint: one for one in self._firing() if not self._is_silenced(one)}
+            latest = self._without_ended(latest, now_s)
         latest.update((one.notice.fingerprint, one.notice) for one in due)
         notices = list(latest.values())[:_MOST_AT_ONCE]
         if notices:
@@ -192,8 +195,23 @@ class Channel:
             told = {notice.fingerprint for notice in notices}
             self._settle([one for one in due if one.notice.fingerprint in told], verdict)
         if is_repeat:
+            self._repeated_s = now_s
             self._repeat_at_s = now_s + REPEAT_S
         return 0.0 if len(latest) > len(notices) else min(_LOOK_S, self._repeat_at_s - now_s)
+
+    def _without_ended(self, repeats: dict[str, Notice], now_s: float) -> dict[str, Notice]:
+        """Without those that their owner has ended there: a repeat would begin them anew.
+
+        What was repeated less than a minute ago still stands there, unless somebody ended it.
+        """
+        foreign = {key for key, notice in repeats.items() if notice.owner is not notice.evaluator}
+        if not foreign or now_s - self._repeated_s >= LASTS_S:
+            return repeats
+        notifier = self.made.notifier
+        standing = notifier.standing() if isinstance(notifier, AlertmanagerNotifier) else None
+        if standing is None:
+            return repeats
+        return {key: notice for key, notice in repeats.items() if key not in foreign or key in standing}
 
     def _due(self) -> list[Waiting]:
         """What waits and is not silenced. What began and ended in silence is forgotten."""

@@ -8,7 +8,8 @@ import time
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any, Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -25,6 +26,7 @@ __all__ = ["TIMEOUT_S", "Answer", "Poster", "verdict_of"]
 
 TIMEOUT_S: Final = 5.0
 _ANSWER_BYTES: Final = 4096
+_FETCHED_BYTES: Final = 4 * 1024 * 1024
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _LATER: Final = frozenset({408, 425, 429})
 _FIRST_REDIRECT, _FIRST_OF_CLIENT, _FIRST_OF_SERVER = 300, 400, 500
@@ -88,18 +90,28 @@ class Poster:
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
         """One POST to the address, with `path` after its own. Never raises for what the network does."""
+        return self._asked("POST", path, body, headers or {})[0]
+
+    def fetch(self, path: str) -> bytes | None:
+        """What a GET of `path` after the address gives; None when it gives nothing, or more than 4 MiB."""
+        answer, body = self._asked("GET", path, None, {})
+        return body if answer.status == HTTPStatus.OK and len(body) <= _FETCHED_BYTES else None
+
+    def _asked(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> tuple[Answer, bytes]:
         self._countdown.start(self._timeout_s)
         try:
             url = _split(self._address.value(self._environ))
         except OptionError as error:
-            return Answer(trouble=str(error))
+            return Answer(trouble=str(error)), b""
         place = f"{url.hostname}:{url.port or _DEFAULT_PORTS[url.scheme]}"
         try:
-            return self._exchange(url, path, body, headers or {})
+            return self._exchange(method, url, path, body, headers)
         except OptionError as error:
-            return Answer(trouble=str(error))
+            return Answer(trouble=str(error)), b""
         except (OSError, HTTPException, ValueError) as error:
-            return Answer(trouble=f"{place}: {self._explained(error)}")
+            return Answer(trouble=f"{place}: {self._explained(error)}"), b""
 
     def _explained(self, error: Exception) -> str:
         """What went wrong, without anything that was sent."""
@@ -113,7 +125,9 @@ class Poster:
             case _:
                 return f"not an HTTP answer ({type(error).__name__})"
 
-    def _exchange(self, url: SplitResult, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    def _exchange(
+        self, method: str, url: SplitResult, path: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> tuple[Answer, bytes]:
         host, port = url.hostname or "", url.port or _DEFAULT_PORTS[url.scheme]
         target = (url.path.rstrip("/") + path if path else url.path) or "/"
         if url.query:
@@ -123,11 +137,12 @@ class Poster:
         try:
             if proxy and url.scheme == "http":
                 target = f"http://{url.netloc.rpartition('@')[2]}{target}"
-            connection.request("POST", target, body=body, headers=self._headers(url, headers))
+            connection.request(method, target, body=body, headers=self._headers(url, headers))
             response = connection.getresponse()
-            _read(response)
+            # What a server says besides its status is for nobody: it may repeat what it was sent.
+            told = response.read(_ANSWER_BYTES if body is not None else _FETCHED_BYTES + 1)
             wait_s = retry_after_s(response.getheader("Retry-After"), response.getheader("Date"))
-            return Answer(response.status, wait_s)
+            return Answer(response.status, wait_s), b"" if body is not None else told
         finally:
             connection.close()
 
@@ -200,11 +215,6 @@ def _split(url: str) -> SplitResult:
     if not is_usable or not url.isascii():
         raise OptionError("url: expected http://host[:port]/path or https://host[:port]/path, in ASCII")
     return urlsplit(url)
-
-
-def _read(response: HTTPResponse) -> None:
-    """What a server says besides its status is for nobody: it may repeat what it was sent."""
-    response.read(_ANSWER_BYTES)
 
 
 def _basic(user: str, password: str) -> str:

@@ -39,6 +39,8 @@ class HttpServer:
     url: str
     requests: list[Request] = field(default_factory=list[Request])
     answer: Callable[[Request], tuple[int, dict[str, str]]] = lambda _: (200, {})
+    page: bytes = b"[]"
+    """What a GET gives."""
 
     def answer_with(self, status: int, headers: dict[str, str] | None = None, where: bytes = b"") -> None:
         """Answer requests so from now on; those that have `where` in them, where it is given."""
@@ -50,6 +52,12 @@ def http_server() -> Iterator[HttpServer]:
     """An HTTP server that keeps requests."""
 
     class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(kept.page)))
+            self.end_headers()
+            self.wfile.write(kept.page)
+
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             headers = {name.lower(): value for name, value in self.headers.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any, ClassVar
@@ -14,13 +15,15 @@ import pytest
 from tickspan.alerts.notice import Notice
 from tickspan.alerts.notifiers.channel import Backoff, Channel, ChannelStatistics
 from tickspan.alerts.notifiers.delivery import Delivery
-from tickspan.alerts.notifiers.making import Made
+from tickspan.alerts.notifiers.making import Made, make
 from tickspan.alerts.notifiers.notifier import Fate, Verdict
 from tickspan.alerts.notifiers.queue import MOST_WAITING, Queue
 from tickspan.alerts.silences import FILE, Silences, parse_matchers
 from tickspan.analysis.rules.ruleset import NotifierSettings
+from tickspan.analysis.rules.tiers import Tier
 
 NoticeMaker = Callable[..., Notice]
+HttpServer = Any
 TAKEN = Verdict(Fate.TAKEN)
 
 
@@ -297,3 +300,47 @@ def test_a_slow_notifier_delays_no_other(tmp_path: Path, http_server: Any, notic
     assert time.monotonic() - began_s < 0.5
     eventually(lambda: sum(request.path == "/quick" for request in http_server.requests) == 3, 0.9)
     delivery.close(5.0)
+
+
+def names_in(server: HttpServer) -> list[list[str]]:
+    return [
+        [alert["labels"]["trading_venue_name"] for alert in json.loads(request.body)]
+        for request in server.requests
+    ]
+
+
+@pytest.mark.parametrize(
+    ("page", "repeated"),
+    [
+        ("theirs is gone", [["mine", "theirs"], ["mine"], ["mine"]]),
+        ("both stand", [["mine", "theirs"]] * 3),
+        ("no JSON", [["mine", "theirs"]] * 3),
+    ],
+)
+def test_what_its_owner_has_ended_at_an_alertmanager_is_not_repeated(
+    queue: Queue, notice: NoticeMaker, http_server: HttpServer, page: str, repeated: list[list[str]]
+):
+    mine = replace(notice("mine"), evaluator=Tier.GATEWAY, owner=Tier.GATEWAY)
+    theirs = replace(notice("theirs"), evaluator=Tier.GATEWAY, owner=Tier.PROMETHEUS)
+    stands = {"theirs is gone": [mine], "both stand": [mine, theirs]}.get(page, [])
+    http_server.page = json.dumps([{"fingerprint": one.fingerprint} for one in stands]).encode()
+    if page == "no JSON":
+        http_server.page = b"<html>"
+    made = next(iter(make(NotifierSettings("pager", "alertmanager", {"urls": [http_server.url]}), {})))
+    clock = Clock()
+    one = Channel(made, queue, lambda _: False, lambda: [mine, theirs], clock, clock, Random(1))
+    run(one, clock, 31)
+    assert names_in(http_server) == repeated
+
+
+def test_what_nobody_could_repeat_for_a_minute_is_repeated_though_it_is_gone(
+    queue: Queue, notice: NoticeMaker, http_server: HttpServer
+):
+    theirs = replace(notice("theirs"), evaluator=Tier.GATEWAY, owner=Tier.PROMETHEUS)
+    made = next(iter(make(NotifierSettings("pager", "alertmanager", {"urls": [http_server.url]}), {})))
+    clock = Clock()
+    one = Channel(made, queue, lambda _: False, lambda: [theirs], clock, clock, Random(1))
+    one.step()
+    clock.now_s += 61
+    one.step()
+    assert names_in(http_server) == [["theirs"]] * 2
