@@ -220,7 +220,9 @@ def test_a_slow_venue_is_one_alert_that_the_process_sees_first_and_prometheus_en
     while len(delays) < _TRIES:  # ten programs share the machine
         in_process_s, in_gateway_s = breach(chain, 2 * len(delays))
         delays.append((in_process_s, in_gateway_s))
-        if in_process_s <= 1.1 and in_gateway_s <= 5.0:  # 1 s until metrics are collected, 3 s, the way
+        # To the process: its second, and what the bot takes to hear the answer. To the gateway: a second
+        # until metrics are collected, three after they arrive, and the way.
+        if in_process_s <= 1.5 and in_gateway_s <= 5.0:
             break
     else:
         pytest.fail(f"seconds to process and gateway: {delays}")
