@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tickspan.alerts import process
+from tickspan.alerts.choices import thresholds_of
 from tickspan.alerts.engine import ActiveAlert
 from tickspan.alerts.notice import Notice
 from tickspan.alerts.rulebook import Listener, Rulebook
@@ -15,7 +16,6 @@ from tickspan.analysis.rules.document import read
 from tickspan.analysis.rules.facts import MetricFact, MetricKind
 from tickspan.analysis.rules.ruleset import RuleSet
 from tickspan.providers.meter import MeterProvider
-from tickspan.recording import diagnostics
 from tickspan.recording._impl import metering
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def watch_file(path: Path | None) -> None:
     """
     wiring = wired()
     if wiring is not None:
-        book = Rulebook(path, _thresholds(wiring.settings.thresholds), is_strict=wiring.settings.strict)
+        book = Rulebook(path, thresholds_of(wiring.settings.thresholds), is_strict=wiring.settings.strict)
         book.take_over(_books[0] if _books else None)
         _books[:] = [book]
         begin()
@@ -136,7 +136,7 @@ def begin() -> None:
 def _book() -> Rulebook:
     if not _books:
         wiring = wired()
-        thresholds = {} if wiring is None else _thresholds(wiring.settings.thresholds)
+        thresholds = {} if wiring is None else thresholds_of(wiring.settings.thresholds)
         _books.append(Rulebook(None, thresholds))
     return _books[0]
 
@@ -145,17 +145,6 @@ def _refresh() -> None:
     tier = process.start(_book())
     if tier is not None:
         tier.refresh()
-
-
-def _thresholds(given: tuple[str, ...]) -> Mapping[str, str]:
-    found: dict[str, str] = {}
-    for one in given:
-        name, separator, value = one.partition("=")
-        if not separator:
-            diagnostics.warning("alerts.thresholds: expected rule=number, got '%s'", one)
-            continue
-        found[name.strip()] = value.strip()
-    return found
 
 
 def _read(rule: Mapping[str, Any], kind: str | None, unit: str | None) -> RuleSet:

@@ -27,6 +27,7 @@ from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 
 from tickspan.alerts.accumulators import readings_of, readings_of_host
+from tickspan.alerts.choices import tiers_of
 from tickspan.alerts.engine import ActiveAlert, Engine, EngineStatistics, EngineTransition
 from tickspan.alerts.notice import Notice, notice_of
 from tickspan.alerts.notifiers.callback import Callback
@@ -446,16 +447,6 @@ def attention_of(evaluated: Iterable[Rule], rules: Iterable[Rule]) -> tuple[dict
         for selector in rule.selectors
     )
     return wanted, hastened
-
-
-def tiers_of(given: Iterable[str], *, has_agent: bool = True) -> frozenset[Tier]:
-    """The tiers that settings name, and always process and agent; a name that is none is told."""
-    known = {tier.value for tier in Tier}
-    unknown = [name for name in given if name not in known]
-    if unknown:
-        diagnostics.warning("alerts.tiers: expected %s, got %s", ", ".join(sorted(known)), ", ".join(unknown))
-    ours = {Tier.PROCESS, Tier.AGENT} if has_agent else {Tier.PROCESS}
-    return frozenset({*ours, *(Tier(name) for name in given if name in known)})
 
 
 def _ended(delivery: Delivery, deadline_s: float) -> None:

@@ -19,6 +19,7 @@ from tickspan_spool.entries import StreamKey
 from tickspan_spool.taps import Finding as Record
 from tickspan_spool.taps import ProcessEnd, TapBatch
 
+from tickspan.alerts.choices import thresholds_of, tiers_of
 from tickspan.alerts.handover import handed_over
 from tickspan.alerts.measures import SCOPE, AgentMeasures
 from tickspan.alerts.notice import Notice
@@ -182,14 +183,14 @@ class AlertTap:
             return
         station = Station(
             Tier.AGENT,
-            _tiers(settings.tiers),
+            tiers_of(settings.tiers),
             path,
             self._home,
             self._environ,
             self._wall,
             self._monotonic,
             self._tell_log,
-            _thresholds(settings.thresholds),
+            thresholds_of(settings.thresholds),
         )
         station.begin(self._monotonic(), self._wall())
         self._station = station
@@ -276,13 +277,3 @@ def _told_in(batch: TapBatch) -> Iterator[Notice]:
                     notice = notice_in(attributes)
                     if notice is not None and notice.evaluator is Tier.PROCESS:
                         yield replace(notice, process=batch.process)
-
-
-def _thresholds(given: Iterable[str]) -> dict[str, str]:
-    pairs = (one.partition("=") for one in given)
-    return {name.strip(): number.strip() for name, _, number in pairs}
-
-
-def _tiers(configured: Iterable[str]) -> frozenset[Tier]:
-    known = {tier.value: tier for tier in Tier}
-    return frozenset({known[name] for name in configured if name in known} | {Tier.PROCESS, Tier.AGENT})

@@ -18,8 +18,9 @@ from opentelemetry import trace
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 
+from tickspan.alerts.choices import tiers_of
 from tickspan.alerts.notice import Notice
-from tickspan.alerts.process import ProcessTier, attention_of, tiers_of
+from tickspan.alerts.process import ProcessTier, attention_of
 from tickspan.alerts.rulebook import Listener, Rulebook
 from tickspan.analysis.findings import Severity
 from tickspan.analysis.rules.model import (

@@ -12,7 +12,7 @@ from random import Random
 from typing import Final
 
 from tickspan.alerts.notice import Notice
-from tickspan.alerts.notifiers.alertmanager import LASTS_S, AlertmanagerNotifier
+from tickspan.alerts.notifiers.alertmanager import LASTS_S
 from tickspan.alerts.notifiers.making import Made
 from tickspan.alerts.notifiers.notifier import Fate, Verdict
 from tickspan.alerts.notifiers.queue import MOST_WAITING, Queue, Waiting
@@ -207,8 +207,7 @@ class Channel:
         foreign = {key for key, notice in repeats.items() if notice.owner is not notice.evaluator}
         if not foreign or now_s - self._repeated_s >= LASTS_S:
             return repeats
-        notifier = self.made.notifier
-        standing = notifier.standing() if isinstance(notifier, AlertmanagerNotifier) else None
+        standing = self.made.standing()
         if standing is None:
             return repeats
         return {key: notice for key, notice in repeats.items() if key not in foreign or key in standing}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
@@ -23,6 +23,10 @@ IN_PROCESS: Final = frozenset({"callback", "log"})
 """Types that need no channel: the process itself sees to them."""
 
 
+def _unknown() -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Made:
     """A notifier and where its notices wait.
@@ -32,12 +36,14 @@ class Made:
         notifier: that sends.
         is_folding: equal alerts of several senders become one there.
         name: that rules know it by.
+        standing: asks for the fingerprints of the alerts that fire there; None where nobody says.
     """
 
     channel: str
     notifier: Notifier
     is_folding: bool
     name: str
+    standing: Callable[[], frozenset[str] | None] = _unknown
 
 
 def make(settings: NotifierSettings, environ: Mapping[str, str] = os.environ) -> Iterator[Made]:
@@ -55,7 +61,7 @@ def make(settings: NotifierSettings, environ: Mapping[str, str] = os.environ) ->
                 secret = Secret.of({"url": address}, "url", may_be_plain=True)
                 assert secret is not None
                 notifier = AlertmanagerNotifier(Poster(secret, options, environ), link)
-                yield Made(channel, notifier, is_folding=True, name=name)
+                yield Made(channel, notifier, is_folding=True, name=name, standing=notifier.standing)
         case "webhook":
             poster = Poster(_address(options, may_be_plain=True), options, environ)
             signing = Secret.of(options, "secret")

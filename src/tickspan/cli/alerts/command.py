@@ -3,37 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from typing import Final, Protocol
+from typing import Final
 
+from tickspan.cli.actions import Action, add_actions
 from tickspan.cli.alerts import check, gateway, silence, status, test
 from tickspan.cli.alerts import compile as compile_
 
 __all__ = ["AlertsCommand"]
 
 
-class _Action(Protocol):
-    """A module of this package."""
-
-    @property
-    def NAME(self) -> str:  # noqa: N802 - a module's constant
-        """The word on the command line."""
-        ...
-
-    @property
-    def SUMMARY(self) -> str:  # noqa: N802 - a module's constant
-        """One line for `--help`."""
-        ...
-
-    def add_options(self, parser: argparse.ArgumentParser, /) -> None:
-        """Declare the options."""
-        ...
-
-    def run(self, options: argparse.Namespace, /) -> int:
-        """Do it; returns the exit status."""
-        ...
-
-
-_ACTIONS: Final[tuple[_Action, ...]] = (status, silence, check, test, compile_, gateway)
+_ACTIONS: Final[tuple[Action, ...]] = (status, silence, check, test, compile_, gateway)
 
 
 class AlertsCommand:
@@ -44,13 +23,7 @@ class AlertsCommand:
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
         """Declare the actions."""
-        actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-        for action in _ACTIONS:
-            made = actions.add_parser(
-                action.NAME, help=action.SUMMARY, description=action.SUMMARY, allow_abbrev=False
-            )
-            action.add_options(made)
-            made.set_defaults(act=action.run)
+        add_actions(parser, _ACTIONS)
 
     def run(self, options: argparse.Namespace) -> int:
         """Do it."""
