@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import sys
 from collections.abc import Generator, Iterator, Mapping
@@ -34,6 +35,7 @@ _BACKEND_OF_FIXTURE: Mapping[str, str] = {
     "postgresql_server": "postgresql",
     "hypopg_server": "hypopg",
     "mariadb_server": "mariadb",
+    "chromium": "chromium",
 }
 _HYPOPG_SETTINGS: Mapping[str, str] = {
     "shared_preload_libraries": "auto_explain,pg_stat_statements",
@@ -98,7 +100,13 @@ def _fits(mark: pytest.Mark) -> bool:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Find, and if asked for install, before the first test: a build takes longer than any test may."""
+    """Find, and if asked for install, before the first test: a build takes longer than any test may.
+
+    What was collected stays to the end, a million objects: a collection of garbage need not look at it in the
+    middle of a test that measures time.
+    """
+    gc.collect()
+    gc.freeze()
     if session.config.option.collectonly:
         return
     wanted = {name for item in session.items for name in _fixtures(item)}
@@ -156,6 +164,12 @@ def telemetry(telemetry: Capture) -> Generator[Capture]:
 def otelcol(request: pytest.FixtureRequest) -> Path:
     """An OpenTelemetry Collector with the components of `collector-config/manifest.yaml`."""
     return request.config.stash[_SESSION].require("otelcol").executable
+
+
+@pytest.fixture(scope="session")
+def chromium(request: pytest.FixtureRequest) -> Path:
+    """A browser."""
+    return request.config.stash[_SESSION].require("chromium").executable
 
 
 @pytest.fixture(scope="session")

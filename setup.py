@@ -15,6 +15,8 @@ HOT = (
     "instrumentation.db.parameters",
     "instrumentation.db.statements",
     "instrumentation.db.transaction",
+    "profiler.snapshot",
+    "profiler.tally",
     "recording.logrecord",
     "recording.mentions",
     "recording.metering",

@@ -16,7 +16,7 @@ import tickspan
 from tickspan import trading
 from tickspan.testing.otlp import OtlpServer
 from tickspan.testing.venue import Behaviour, VenueSimulator
-from tickspan.testing.waterfall import order_traces, waterfall
+from tickspan.waterfall import order_traces, waterfall
 
 SYMBOL = "BTCUSDT"
 BEHAVIOUR = Behaviour(partials=(0.4, 0.6), fill_delay_s=0.02)

@@ -17,7 +17,7 @@ from tickspan import trading
 from tickspan.testing.otlp import OtlpServer
 from tickspan.testing.venue import VenueSimulator
 from tickspan.testing.venue.credentials import Credentials
-from tickspan.testing.waterfall import order_traces, waterfall
+from tickspan.waterfall import order_traces, waterfall
 
 
 def send(client: httpx.Client, account: Credentials, method: str, **fields: str) -> httpx.Response:

@@ -17,7 +17,7 @@ import tickspan
 from tickspan import trading
 from tickspan.testing.otlp import OtlpServer
 from tickspan.testing.venue import Behaviour, VenueSimulator
-from tickspan.testing.waterfall import order_traces, waterfall
+from tickspan.waterfall import order_traces, waterfall
 
 SYMBOL = "AAPL"
 BEHAVIOUR = Behaviour(

@@ -116,6 +116,9 @@ PROGRAMS: Mapping[str, Program] = {
             packages=("postgresql-15", "postgresql-15-hypopg"),
             companions=("../lib/hypopg.so", "../lib/auto_explain.so", "../lib/pg_stat_statements.so"),
         ),
+        Program("zsh", "zsh", packages=("zsh",)),
+        Program("fish", "fish", packages=("fish",)),
+        Program("chromium", "chromium", packages=("chromium", "fonts-dejavu-core")),
         # The core packages hold the programs without a service that would start; `mariadb-install-db` needs
         # a program of the client's.
         Program(

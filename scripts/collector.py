@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tickspan.testing.decoding import Telemetry, read_json_lines
+from tickspan.received import Telemetry, read_json_lines
 
 from .servers import Server, free_port, running
 
@@ -63,6 +63,7 @@ def running_collector(
     configuration: Path | Sequence[Path],
     folder: Path,
     environment: Mapping[str, str] | None = None,
+    gates: str = "",
 ) -> Generator[Collector]:
     """Start a collector and wait until it says that everything is ready.
 
@@ -72,6 +73,7 @@ def running_collector(
             `TICKSPAN_COLLECTOR_*` variables.
         folder: for its log, storage and output; a second start with it goes on where the first ended.
         environment: further variables, or others than these.
+        gates: features to switch on, separated by commas.
 
     Raises:
         ServerError: it did not become ready; with the end of its log.
@@ -86,6 +88,7 @@ def running_collector(
     log = folder / "collector.log"
     files = [configuration] if isinstance(configuration, Path) else configuration
     command = [executable, *(part for file in files for part in ("--config", file))]
+    command += ["--feature-gates", gates] if gates else []
     with running(command, log=log, is_ready=lambda: _READY in _whole(log), environment=settings) as process:
         server = Server(f"http://127.0.0.1:{settings['TICKSPAN_COLLECTOR_HTTP_PORT']}", log, process.pid)
         grpc_endpoint = f"http://127.0.0.1:{settings['TICKSPAN_COLLECTOR_GRPC_PORT']}"

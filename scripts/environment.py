@@ -85,6 +85,8 @@ def twins_fingerprint() -> str:
                 folder / "setup.py",
                 *sorted((folder / "src").glob("*/*.py")),
                 *sorted((folder / "src").glob("*/recording/*.py")),
+                *sorted((folder / "src").glob("*/receiver/*.py")),
+                *sorted((folder / "src").glob("*/store/*.py")),
             ):
                 digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from scripts.semconv import Registry, members
+from tickspan.received import ReceivedMetric, Telemetry
 from tickspan.semconv.catalogue import METRICS
-from tickspan.testing.decoding import ReceivedMetric, Telemetry
 
 Signal = tuple[str, str]
 """Kind and name; of a span the first word of its name."""

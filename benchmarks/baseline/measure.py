@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from opentelemetry.trace import SpanKind
 
-from tickspan.testing.decoding import ReceivedSpan, Value
+from tickspan.received import ReceivedSpan, Value
 from tickspan.testing.reconciliation import count_secrets, signatures_in
 from tickspan.testing.venue import Truth
 

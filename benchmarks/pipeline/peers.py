@@ -1,4 +1,4 @@
-"""The peers' environment: `.venv-bench`, made once from requirements.txt; what is missing has a reason."""
+"""An environment of peers, made once from a list of requirements; what is missing has a reason."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ class Peers:
     home: Path
     missing: Mapping[str, str]
     """Why a requirement could not be installed, by distribution."""
+    requirements: Path = REQUIREMENTS
+    """What it was made from."""
 
     @property
     def python(self) -> str:
@@ -36,25 +38,30 @@ class Peers:
         """Of the distributions that were asked for and are there."""
         return {
             name: pinned
-            for name, pinned in _pins(REQUIREMENTS.read_text()).items()
+            for name, pinned in _pins(self.requirements.read_text()).items()
             if name not in self.missing
         }
 
 
-def ready() -> Peers:
-    """The environment, made if it is not there or was made for other requirements."""
-    text = REQUIREMENTS.read_text()
+def ready(requirements: Path = REQUIREMENTS, home: Path = HOME) -> Peers:
+    """The environment, made if it is not there or was made for other requirements.
+
+    Args:
+        requirements: a file of lines `name==version`.
+        home: the folder of the environment, which belongs to these requirements alone.
+    """
+    text = requirements.read_text()
     wanted = sha256(f"{sys.version}\n{text}".encode()).hexdigest()
-    stamp = HOME / _STAMP
+    stamp = home / _STAMP
     said: dict[str, Any] = json.loads(stamp.read_text()) if stamp.is_file() else {}
     if said.get("wanted") != wanted:
-        print(f"making {HOME.name} from {REQUIREMENTS.name}, once …", file=sys.stderr, flush=True)
+        print(f"making {home.name} from {requirements.name}, once …", file=sys.stderr, flush=True)
         said = {
             "wanted": wanted,
-            "missing": _made(HOME, [f"{name}=={pin}" for name, pin in _pins(text).items()]),
+            "missing": _made(home, [f"{name}=={pin}" for name, pin in _pins(text).items()]),
         }
         stamp.write_text(json.dumps(said))
-    return Peers(HOME, said["missing"])
+    return Peers(home, said["missing"], requirements)
 
 
 def _pins(text: str) -> dict[str, str]:

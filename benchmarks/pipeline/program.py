@@ -76,9 +76,22 @@ def progress(name: str) -> Progress:
 
 
 def report(
-    circumstances: Circumstances, sections: Sequence[Section], took_s: float, *, peers: str = ""
+    circumstances: Circumstances,
+    sections: Sequence[Section],
+    took_s: float,
+    *,
+    peers: str = "",
+    well: str = "Everything that was recorded arrived, and is so.",
 ) -> str:
-    """Everything, as Markdown: where and how long, what was measured, the targets, what went wrong."""
+    """Everything, as Markdown: where and how long, what was measured, the targets, what went wrong.
+
+    Args:
+        circumstances: of the run.
+        sections: in their order.
+        took_s: the run's length.
+        peers: a line about them.
+        well: what stands at the end when nothing went wrong.
+    """
     libraries = {
         name: library for section in sections for name, library in section.data.get("libraries", {}).items()
     }
@@ -90,7 +103,7 @@ def report(
         *(markdown(section) for section in sections),
         "### Targets",
         targets_markdown(sections),
-        "\n".join(f"- {fault}" for fault in faults) or "Everything that was recorded arrived, and is so.",
+        "\n".join(f"- {fault}" for fault in faults) or well,
     )
     return "\n\n".join(part.strip() for part in parts if part)
 

@@ -56,6 +56,14 @@ def at_most(
     return Target(what, contender, wanted, multiple(spread), spread.median <= limit)
 
 
+def at_least(what: str, contender: str, spread: Spread | None, limit: float) -> Target:
+    """A target for the median of a ratio that should be large."""
+    wanted = f"≥ {limit:g}x"
+    if spread is None:
+        return Target(what, contender, wanted, "not measured", None)
+    return Target(what, contender, wanted, multiple(spread), spread.median >= limit)
+
+
 def multiple(spread: Spread | None) -> str:
     """A ratio for people: median, and the 10th to 90th percentile of the rounds."""
     if spread is None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from opentelemetry.sdk.trace import ReadableSpan
 
-from tickspan.testing.decoding import ReceivedSpan
+from tickspan.received import ReceivedSpan
 
 Story = Mapping[str, Any]
 """All that a span says, as JSON has it."""

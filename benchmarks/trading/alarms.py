@@ -11,8 +11,8 @@ from benchmarks.pipeline.sections import Section, Table, Target
 from benchmarks.sidebyside.costs import Spread
 from benchmarks.trading.alarming import GRACE_S, STALE_S, Trouble
 from benchmarks.trading.place import Place
+from tickspan.received import ReceivedLog
 from tickspan.semconv import trading as names
-from tickspan.testing.decoding import ReceivedLog
 
 _CHANNEL: Final = {names.EVENT_FEED_STALE: "ticker", names.EVENT_FEED_HANDLER_ERROR: "connection"}
 """The stream that an alarm is about: what the bot watches, or what its loop reads."""

@@ -15,8 +15,8 @@ from benchmarks.trading import stock
 from benchmarks.trading.frames import client_id_of, execution_id_of
 from benchmarks.trading.ordering import BATCH, SPANS_PER_ORDER, calm_agents_ns
 from benchmarks.trading.place import PURE, Place, in_turns
+from tickspan.received import ReceivedLog, ReceivedSpan
 from tickspan.semconv import trading as names
-from tickspan.testing.decoding import ReceivedLog, ReceivedSpan
 from tickspan.testing.otlp import OtlpServer
 
 FORMS: Final[Mapping[str, Mapping[str, str]]] = {"tickspan": {}, "tickspan-pure": PURE}

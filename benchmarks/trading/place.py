@@ -14,7 +14,7 @@ from typing import Any, Final
 from benchmarks.pipeline import processes
 from benchmarks.sidebyside.lines import Launch
 from benchmarks.trading.nursery import Nursery, nursery
-from tickspan.testing.decoding import ReceivedMetric, ReceivedPoint
+from tickspan.received import ReceivedMetric, ReceivedPoint
 from tickspan.testing.otlp import OtlpServer
 
 ROOT: Final = Path(__file__).resolve().parents[2]

@@ -12,9 +12,9 @@ from decimal import Decimal
 from typing import Any, Final
 
 from benchmarks.trading.families.family import KNOBS, Family
+from tickspan.received import ReceivedSpan
 from tickspan.semconv import trading as names
 from tickspan.testing.capture import Capture, capture
-from tickspan.testing.decoding import ReceivedSpan
 from tickspan.testing.reconciliation import reconcile, traces_of, traces_of_orders
 from tickspan.testing.venue import Behaviour, Truth, VenueSimulator
 

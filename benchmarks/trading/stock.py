@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from tickspan.testing.decoding import ReceivedSpan
+from tickspan.received import ReceivedSpan
 
 SPAN: Final = "decide"
 NUMBER: Final = "app.number"

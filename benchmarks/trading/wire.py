@@ -12,8 +12,8 @@ from benchmarks.pipeline.race import Progress
 from benchmarks.pipeline.sections import Section, Table, Target
 from benchmarks.trading.place import Place
 from benchmarks.trading.wiring import CLIENTS
+from tickspan.received import ReceivedLog, ReceivedSpan
 from tickspan.semconv.common import EXCEPTION_TYPE
-from tickspan.testing.decoding import ReceivedLog, ReceivedSpan
 from tickspan.testing.reconciliation import count_secrets
 
 _ORDERS: Final = 12

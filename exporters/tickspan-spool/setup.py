@@ -11,7 +11,7 @@ import os
 
 from setuptools import Extension, setup
 
-HOT = ("segment",)
+HOT = ("receiver.scanning", "segment")
 
 
 def extensions() -> list[Extension]:

@@ -18,7 +18,7 @@ import pytest
 from tickspan_spool import agent
 
 from scripts.collector import Collector, running_collector
-from tickspan.testing.decoding import Telemetry, read_json_lines
+from tickspan.received import Telemetry, read_json_lines
 from tickspan.testing.venue import Behaviour, Truth, VenueSimulator
 
 pytestmark = [pytest.mark.backends, pytest.mark.e2e]

@@ -17,7 +17,7 @@ from tickspan_spool.receiver import ExportRequest
 from scripts.collector import CONFIGURATIONS, running_collector
 from scripts.otlp_client import post
 from scripts.servers import free_port
-from tickspan.testing.decoding import decode_traces
+from tickspan.received import decode_traces
 from tickspan.testing.otlp import OtlpServer
 
 _AGENT = CONFIGURATIONS / "agent.yaml"

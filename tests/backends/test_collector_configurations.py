@@ -25,7 +25,7 @@ from scripts.collector_config import COMBINATIONS, Combination
 from scripts.otlp_client import export_spans, post
 from scripts.prometheus import running_prometheus
 from scripts.servers import free_port
-from tickspan.testing.decoding import Telemetry
+from tickspan.received import Telemetry
 from tickspan.testing.otlp import OtlpServer
 
 pytestmark = pytest.mark.backends

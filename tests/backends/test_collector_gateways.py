@@ -22,7 +22,7 @@ from scripts.collector import CONFIGURATIONS, Collector, running_collector
 from scripts.collector_alerts import texts
 from scripts.otlp_client import post
 from scripts.servers import free_port
-from tickspan.testing.decoding import ReceivedSpan, Telemetry
+from tickspan.received import ReceivedSpan, Telemetry
 
 pytestmark = pytest.mark.backends
 

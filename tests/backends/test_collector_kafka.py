@@ -18,7 +18,7 @@ from scripts.collector import CONFIGURATIONS, Collector, running_collector
 from scripts.collector_config import COMBINATIONS
 from scripts.kafka_broker import running_kafka
 from scripts.otlp_client import post
-from tickspan.testing.decoding import Telemetry
+from tickspan.received import Telemetry
 
 pytestmark = pytest.mark.backends
 

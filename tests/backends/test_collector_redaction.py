@@ -14,7 +14,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from scripts.collector import CONFIGURATIONS, Collector, running_collector
 from scripts.otlp_client import post
-from tickspan.testing.decoding import Telemetry
+from tickspan.received import Telemetry
 
 pytestmark = pytest.mark.backends
 

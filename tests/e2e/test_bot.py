@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tickspan.testing.decoding import ReceivedLog, ReceivedMetric, ReceivedSpan, Telemetry
+from tickspan.received import ReceivedLog, ReceivedMetric, ReceivedSpan, Telemetry
 from tickspan.testing.otlp import OtlpServer
 from tickspan.testing.venue import Behaviour, Truth, VenueSimulator
 from tickspan.testing.vocabulary import undeclared

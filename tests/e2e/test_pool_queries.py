@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from tickspan_spool import agent
 
+from tickspan.received import ReceivedLog
 from tickspan.semconv import db
 from tickspan.semconv import findings as names
-from tickspan.testing.decoding import ReceivedLog
 from tickspan.testing.otlp import OtlpServer
 
 pytestmark = pytest.mark.e2e

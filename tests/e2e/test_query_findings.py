@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
+from tickspan.received import ReceivedLog
 from tickspan.semconv import findings as names
 from tickspan.semconv.code import CODE_LINE_NUMBER
-from tickspan.testing.decoding import ReceivedLog
 from tickspan.testing.otlp import OtlpServer
 
 pytestmark = pytest.mark.e2e

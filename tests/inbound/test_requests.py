@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tickspan.testing.decoding import ReceivedMetric, ReceivedSpan
+from tickspan.received import ReceivedMetric, ReceivedSpan
 from tickspan.testing.otlp import OtlpServer
 
 pytestmark = [

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from tickspan.instrumentation.watch import Watch
 from tickspan.providers import MeterProvider
 from tickspan.testing.capture import Capture
 from tickspan.testing.sink import MemorySink
 from tickspan.trading import Feed, Feeds
-from tickspan.trading.watch import Watch
 
 pytestmark = pytest.mark.perf
 

@@ -38,7 +38,8 @@ def reaped() -> str:
 
 def main(count: int, then: str) -> None:
     taps = tuple(filter(None, os.environ.get("APP_TAPS", "").split(",")))
-    plan = replace(SpoolPlan.from_environment(os.environ), taps=taps)
+    viewed = tuple(filter(None, os.environ.get("APP_VIEWED_TAPS", "").split(",")))
+    plan = replace(SpoolPlan.from_environment(os.environ), taps=taps, viewed_taps=viewed)
     spool = Spool(plan)
     service = text(1, text(1, b"service.name") + text(2, text(1, plan.service_name.encode())))
     stream = spool.stream(StreamKey("traces", service, text(1, b"app")))

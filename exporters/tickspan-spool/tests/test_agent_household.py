@@ -2,6 +2,7 @@
 
 import logging
 import os
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,16 +13,21 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric, ScopeMetrics
 from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span
 from tickspan_spool.agent import household
 from tickspan_spool.agent.age import oldest_age_s, recorded_unix_ns
+from tickspan_spool.agent.credentials import Credentials
+from tickspan_spool.agent.crew import Crew
 from tickspan_spool.agent.guest import Losses
 from tickspan_spool.agent.logfile import LogFile
 from tickspan_spool.agent.options import AgentOptions
 from tickspan_spool.agent.outbox import Audience, Outboxes
+from tickspan_spool.agent.tap_runner import TapRunner
 from tickspan_spool.directory import SpoolDirectory
 from tickspan_spool.entries import Signal, StreamKey
 from tickspan_spool.folder import ProcessDescription
+from tickspan_spool.liaison import AgentPlaces
 from tickspan_spool.reasons import Reason
 from tickspan_spool.sender import Destination
 from tickspan_spool.spool import Spool, SpoolPlan
+from tickspan_spool.taps import Taps, installed
 
 _OWN, _OTHER = "0123456789ab", "ba9876543210"
 
@@ -47,6 +53,29 @@ def test_an_agent_takes_in_its_own_and_the_orphans(
         is_alive=is_alive,
         adopts_all=adopts_all,
         has_agent=lambda _environment: has_agent,
+    )
+
+
+@pytest.mark.parametrize(
+    ("description", "is_viewed", "expected"),
+    [
+        (ProcessDescription(pid=7, environment_id=_OTHER), True, True),
+        (ProcessDescription(pid=7, environment_id=_OTHER), False, False),
+        (ProcessDescription(pid=7, environment_id=_OTHER, taps=("alerts",)), True, False),
+        (ProcessDescription(pid=7, environment_id=_OTHER, destinations=({"signal": "logs"},)), True, False),
+        (ProcessDescription(), True, False),
+    ],
+)
+def test_a_living_stranger_is_taken_in_for_viewers_alone_if_nobody_else_ever_will(
+    description: ProcessDescription, is_viewed: bool, expected: bool
+):
+    assert expected is household.is_welcome(
+        description,
+        _OWN,
+        is_alive=True,
+        adopts_all=False,
+        has_agent=lambda _environment: False,
+        is_viewed=is_viewed,
     )
 
 
@@ -156,6 +185,17 @@ def test_each_audience_has_a_box_of_its_own_that_is_opened_when_needed():
     }
 
 
+def test_while_somebody_looks_on_a_box_takes_what_no_destination_does():
+    is_viewed = False
+    box = _Box()
+    outboxes = Outboxes(lambda _audience: box, lambda: is_viewed)
+    nobody, key = Audience("bot", ()), StreamKey("logs", b"", b"")
+    put = [outboxes.put(nobody, key, b"before")]
+    is_viewed = True
+    put.append(outboxes.put(nobody, key, b"seen"))
+    assert (put, box.kept) == ([False, True], [(key, b"seen", 1)])
+
+
 @pytest.mark.parametrize(
     ("environ", "expected"),
     [
@@ -194,3 +234,30 @@ def test_the_log_takes_every_word_and_is_bounded(tmp_path: Path):
     assert max(sizes) < 2_200
     assert path.read_text().endswith("INFO word 99\nlast words\n")
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+_RECORDING = """
+import sys
+from pathlib import Path
+from tickspan_spool.entries import StreamKey
+from tickspan_spool.spool import Spool, SpoolPlan
+spool = Spool(SpoolPlan(Path(sys.argv[1]), agent="off", service_name="bot"))
+spool.stream(StreamKey("samples", b"", b"")).append(b"one")
+spool.stop()
+"""
+
+
+def test_a_tap_may_still_speak_of_a_process_that_is_gone(tmp_path: Path):
+    subprocess.run([sys.executable, "-c", _RECORDING, str(tmp_path)], check=True)
+    (folder,) = SpoolDirectory(tmp_path).folders()
+    taps = TapRunner(Taps(installed(tmp_path)), lambda _finding: None, lambda: 0.0)
+    crew = Crew(Credentials({}), lambda _destination: pytest.fail("there is no destination"))
+    outboxes = Outboxes(lambda _audience: pytest.fail("there is nobody to tell"))
+    served = household.Household(AgentPlaces(tmp_path, _OWN), crew, outboxes, taps, adopts_all=True)
+    known = [served.audience_of(folder.path.name)]
+    served.discover()
+    known.append(served.audience_of(folder.path.name))
+    served.review()
+    known.append(served.audience_of(folder.path.name))
+    assert (folder.path.exists(), served.guests) == (False, ())
+    assert known == [None, Audience("bot", ()), Audience("bot", ())]

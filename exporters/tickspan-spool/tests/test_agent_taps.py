@@ -3,10 +3,12 @@
 import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span
+from tickspan_spool.agent.tap_runner import TapRunner
 from tickspan_spool.entries import Entry, StreamKey
 from tickspan_spool.taps import (
     CPU_SHARE,
@@ -150,3 +152,119 @@ def test_a_tap_that_asks_for_it_is_told_the_end_of_a_process_and_of_the_agent():
     taps.close()
     assert taps.on_end(["mourner", "watch"], _END) == []
     assert (mourner.seen, watch.seen) == ([_END, "closed"], [])
+
+
+class _Slow(_Watch):
+    """One whose disk takes nothing for a while."""
+
+    sees_all = True
+
+    def __init__(self, cost_s: float = 0.0) -> None:
+        super().__init__(cost_s)
+        self.services_behind: set[str] = set()
+        self.falls_behind = False
+
+    def on_batch(self, batch: TapBatch) -> Iterable[Finding] | None:
+        if self.falls_behind:
+            self.services_behind.add(batch.service_name)
+        return super().on_batch(batch)
+
+    def is_behind(self, service_name: str) -> bool:
+        return service_name in self.services_behind
+
+
+class _Source:
+    """Two batches that wait, and what was settled of them."""
+
+    def __init__(self) -> None:
+        self.waiting = [list(_batch(name).entries) for name in ("buy", "sell")]
+        self.settled: list[int] = []
+        self.is_drained = False
+
+    def read(self, max_records: int, max_bytes: int) -> list[Entry]:
+        return self.waiting[0] if self.waiting else []
+
+    def acknowledge(self, entries: list[Entry], delivered: int, dropped: object) -> None:
+        assert entries is self.waiting.pop(0)
+        self.settled.append(delivered)
+
+
+def _runner(slow: _Slow, service_name: str = "bot") -> tuple[TapRunner, _Source]:
+    description = SimpleNamespace(taps=("slow",), service_name=service_name)
+    folder = SimpleNamespace(path=Path("101-7-ab"), description=description, is_alive=lambda: True)
+    runner = TapRunner(Taps(lambda _: lambda: slow, lambda: 0.0), lambda _: None, lambda: 0.0)
+    source = _Source()
+    runner._watched.append((SimpleNamespace(folder=folder, taps=("slow",)), source))  # type: ignore[arg-type]
+    return runner, source
+
+
+def test_what_a_tap_has_not_safe_is_settled_when_it_has_and_shown_once():
+    slow = _Slow()
+    runner, source = _runner(slow)
+    slow.services_behind.add("bot")
+    runner.look()
+    assert (slow.seen, source.settled) == ([0.0], [])  # one that is behind is shown nothing
+    slow.services_behind.clear()
+    slow.falls_behind = True
+    for _ in range(3):
+        runner.look()
+    assert (slow.seen[1:], source.settled) == ([["buy"]], [])
+    slow.services_behind.clear()
+    runner.look()
+    assert source.settled == [1]
+
+
+def test_a_tap_that_is_behind_for_one_service_goes_on_for_others():
+    slow = _Slow()
+    slow.services_behind.add("other")
+    runner, source = _runner(slow)
+    runner.look()
+    assert source.settled == [1]
+
+
+def test_a_tap_that_sees_all_hears_the_time_whatever_it_has_used():
+    slow = _Slow(cost_s=10.0)
+    turn = _turn(slow)
+    for _ in range(3):
+        turn.on_batch(_batch("buy"), 0.0)
+        turn.tick(0.0)
+    assert slow.seen == [["buy"], 0.0] * 3
+
+
+def test_a_tap_that_cannot_tell_whether_it_is_behind_is_off(caplog: pytest.LogCaptureFixture):
+    slow = _Slow()
+    slow.services_behind = None  # type: ignore[assignment]
+    turn = _turn(slow)
+    assert not turn.is_behind("bot")
+    assert turn.statistics().disabled == "TypeError in is_behind"
+
+
+class _Listener(_Watch):
+    """A tap that sees what another has found."""
+
+    hears = frozenset({"watch"})
+
+    def on_batch(self, batch: TapBatch) -> Iterable[Finding] | None:
+        self._look([(entry.stream.signal, len(entry.body)) for entry in batch.entries])
+        return [_FINDING]
+
+
+def test_a_tap_sees_what_the_taps_that_it_hears_have_found_each_thing_once():
+    listener, watch, other = _Listener(), _Watch(), _Watch()
+    found: dict[str, Tap] = {"listener": listener, "watch": watch, "other": other}
+    taps = Taps(lambda name: lambda: found[name], lambda: 0.0)
+    told = taps.on_batch(["listener", "watch", "other"], _batch("buy"))
+    assert (told, listener.seen, watch.seen, other.seen) == (
+        [_FINDING] * 4,
+        [[("traces", 7)], [("logs", len(_FINDING.body))]],
+        [["buy"]],
+        [["buy"]],
+    )
+
+
+def test_a_tap_hears_nothing_of_a_process_that_did_not_ask_for_it():
+    listener, watch = _Listener(), _Watch()
+    found: dict[str, Tap] = {"listener": listener, "watch": watch}
+    taps = Taps(lambda name: lambda: found[name], lambda: 0.0)
+    taps.on_batch(["watch"], _batch("buy"))
+    assert listener.seen == []

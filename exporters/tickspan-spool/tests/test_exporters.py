@@ -41,6 +41,7 @@ from tickspan_spool.directory import SpoolDirectory
 from tickspan_spool.entries import Entry, Signal, export_request
 from tickspan_spool.exporters import SpoolLogExporter, SpoolMetricExporter, SpoolSpanExporter, shared_spool
 from tickspan_spool.reasons import Reason
+from tickspan_spool.semconv import LOG_RECORD_UID
 from tickspan_spool.sender import Destination
 from tickspan_spool.spool import Spool, SpoolPlan
 
@@ -115,12 +116,24 @@ def test_spans_are_what_upstreams_encoder_makes(spool: Spool):
     assert [(entry.items, entry.sequence) for entry in found] == [(1, 0), (1, 1), (1, 2)]
 
 
+def taken_uids(request: ExportLogsServiceRequest) -> list[str]:
+    """Take the last attribute of each record, which is its uid."""
+    records = [
+        record for told in request.resource_logs for scope in told.scope_logs for record in scope.log_records
+    ]
+    uids = [record.attributes.pop() for record in records]
+    assert {uid.key for uid in uids} == {LOG_RECORD_UID}
+    return [uid.value.string_value for uid in uids]
+
+
 def test_logs_are_what_upstreams_encoder_makes(spool: Spool):
     logs = finished_logs()
 
     assert SpoolLogExporter(spool).export(logs) is LogRecordExportResult.SUCCESS
     found = entries(spool, "logs")
-    assert ExportLogsServiceRequest.FromString(export_request(found)) == encode_logs(logs)
+    request = ExportLogsServiceRequest.FromString(export_request(found))
+    assert [uid.rpartition("-")[2] for uid in taken_uids(request)] == ["0", "1"]
+    assert request == encode_logs(logs)
     assert [entry.items for entry in found] == [1, 1]
 
 

@@ -1,6 +1,7 @@
 """Records counted on the bytes, before they are decoded."""
 
 import contextlib
+from types import ModuleType
 
 import pytest
 from google.protobuf.message import DecodeError
@@ -10,6 +11,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from tickspan_spool.receiver import _hot as chosen
+from tickspan_spool.receiver import scanning
 from tickspan_spool.receiver.limits import Limits
 from tickspan_spool.receiver.refusal import Reason, Refusal
 from tickspan_spool.receiver.scanning import count_records, shape_of
@@ -146,3 +149,20 @@ def _varint(number: int) -> bytes:
         digits.append(number & 0x7F | 0x80)
         number >>= 7
     return bytes([*digits, number])
+
+
+@given(body=st.binary(max_size=60), cut=st.integers(0, 300), put=st.binary(min_size=1, max_size=3))
+def test_the_form_that_runs_counts_and_refuses_as_its_source_does(body: bytes, cut: int, put: bytes) -> None:
+    message = ExportTraceServiceRequest()
+    message.resource_spans.add().scope_spans.add().spans.add(name="n" * 40, trace_id=b"t" * 16)
+    whole = message.SerializeToString()
+    damaged = whole[:cut] + put + whole[cut + len(put) :]
+    for given_body in (body, damaged):
+        assert _outcome(scanning, given_body) == _outcome(chosen.scanning, given_body)
+
+
+def _outcome(form: ModuleType, body: bytes) -> int | str:
+    try:
+        return form.count_records(body, form.shape_of(ExportTraceServiceRequest.DESCRIPTOR), Limits())
+    except Refusal as refusal:
+        return str(refusal)

@@ -25,6 +25,13 @@ pytestmark = pytest.mark.integration
 SYMBOL = "BTC/USDT"
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _frozen() -> None:
+    """Looking for what is gone looks at objects of these tests alone, not at a whole run's."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture
 def heard(telemetry: Capture) -> Generator[Capture]:
     """ccxt instrumented with events, and a short patience."""

@@ -69,6 +69,41 @@ def _without_stack(event: Any) -> Any:
     return replace(event, attributes=kept)
 
 
+class OwnServer:
+    """A server that a test may stop, kill and start again on the same port."""
+
+    def __init__(self, executable: Path, folder: Path) -> None:
+        self.port = servers.free_port()
+        self._command: list[str | Path] = [
+            executable,
+            *("--port", str(self.port), "--bind", "127.0.0.1"),
+            *("--save", "", "--appendonly", "no", "--dir", str(folder)),
+        ]
+        self._log = folder / "redis.log"
+        self._stack = ExitStack()
+
+    def start(self) -> None:
+        """Listen."""
+        self._stack.enter_context(
+            servers.running(self._command, log=self._log, is_ready=lambda: servers.accepts(self.port))
+        )
+
+    def stop(self) -> None:
+        """End, and close every connection."""
+        self._stack.close()
+
+
+@pytest.fixture
+def own_server(redis_server: str, tmp_path: Path) -> Generator[OwnServer]:
+    """A server of this test's, which runs."""
+    with redis.Redis.from_url(redis_server, decode_responses=True) as client:
+        executable = Path(client.info("server")["executable"])
+    server = OwnServer(executable, tmp_path)
+    server.start()
+    yield server
+    server.stop()
+
+
 @pytest.fixture(scope="session")
 def cluster(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Generator[int]:
     """A cluster of three nodes without replicas; the port of the first."""

@@ -16,8 +16,8 @@ from tickspan_redis.describe import (
     is_blocking,
     is_empty,
     pipeline_text,
-    where,
 )
+from tickspan_redis.places import where
 
 WORD = st.text(min_size=1) | st.binary(min_size=1) | st.integers() | st.floats()
 

@@ -22,10 +22,7 @@ def run(engine: Any) -> None:
 
 
 def listeners(engine: Any) -> list[int]:
-    return [
-        *(len(list(getattr(engine.dialect.dispatch, name))) for name in EVENTS),
-        len(list(engine.pool.dispatch.checkin)),
-    ]
+    return [len(list(getattr(engine.dialect.dispatch, name))) for name in EVENTS]
 
 
 def url(book: Path) -> str:

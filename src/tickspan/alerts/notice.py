@@ -75,7 +75,7 @@ class Notice:
 
     @property
     def fingerprint(self) -> str:
-        """See `fingerprint_of`."""
+        """The alert in 16 hexadecimal digits, as Alertmanager has it."""
         return fingerprint_of(self.labels)
 
     @property

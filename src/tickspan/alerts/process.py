@@ -35,6 +35,7 @@ from tickspan.alerts.pace import Pace
 from tickspan.alerts.rulebook import Rulebook
 from tickspan.alerts.telling import AlertEvent, event_of
 from tickspan.alerts.wiring import Wiring, wired
+from tickspan.analysis.rules.calendars import Calendar
 from tickspan.analysis.rules.model import Condition, Rule, Scope, Signal
 from tickspan.analysis.rules.readings import Occurrence, Sender
 from tickspan.analysis.rules.ruleset import NotifierSettings, RuleSet
@@ -126,6 +127,11 @@ class ProcessTier:
     def sender(self) -> Sender:
         """This process."""
         return self._sender
+
+    @property
+    def calendars(self) -> Mapping[str, Calendar]:
+        """Of the rules, by name."""
+        return self._rulebook.rules().calendars
 
     def start(self) -> None:
         """Start the thread, unless it runs."""

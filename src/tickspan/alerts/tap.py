@@ -63,6 +63,9 @@ class _Process:
 class AlertTap:
     """Does nothing while there is no rule file that can be used; looks for one every second."""
 
+    hears = frozenset({"memory"})
+    """Of leaks the tap of memory tells, not the process."""
+
     def __init__(
         self,
         home: Path,

@@ -2,7 +2,8 @@
 
 A key `trading.quantities` is `TICKSPAN_TRADING_QUANTITIES` in the environment, `[trading] quantities` in
 `tickspan.toml`, `distribution.tickspan.trading.quantities` in `OTEL_CONFIG_FILE`, and
-`init({"trading": {"quantities": …}})` in code.
+`init({"trading": {"quantities": …}})` in code. The setting `preset` names bundles of settings that are weaker
+than all of these.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from tickspan.config.conversion import convert
+from tickspan.config.presets import rows_of
 from tickspan.config.schema import SettingKey, Settings, build, setting_keys
 
 FILE_VARIABLE: Final = "TICKSPAN_CONFIG_FILE"
 DECLARATIVE_VARIABLE: Final = "OTEL_CONFIG_FILE"
 DEFAULT_FILE: Final = "tickspan.toml"
+_PRESET: Final = "preset"
+"""A layer, and the key of the setting that names its presets."""
 # Variables of the launcher and the test set-up, which are no settings.
 _OTHER_VARIABLES: Final = (
     "TICKSPAN_TEST_",
@@ -35,12 +39,14 @@ _OTHER_VARIABLES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a value came from: `code`, `environment`, a file, or `default`."""
+    """Where a value came from: `code`, `environment`, a file, a preset, or `default`."""
 
     layer: str
     place: str = ""
 
     def __str__(self) -> str:
+        if self.layer == _PRESET:
+            return f"{self.layer} {self.place}"
         return f"{self.layer} ({self.place})" if self.place else self.layer
 
 
@@ -108,7 +114,7 @@ def read_settings(
     keys = {key.name: key for key in setting_keys()}
     values: dict[str, Any] = {}
     origins = dict.fromkeys(keys, Origin("default"))
-    for origin, name, raw in given:
+    for origin, name, raw in _with_presets(given, problems):
         key = keys.get(name)
         if key is None:
             problems.append(SettingsProblem(origin, name, _unknown(origin, name, keys)))
@@ -144,6 +150,22 @@ def _flattened(origin: Origin, values: Mapping[Any, Any], prefix: str = "") -> I
             yield from _flattened(origin, value, f"{prefix}{name}.")
         else:
             yield origin, f"{prefix}{name}", value
+
+
+def _with_presets(given: Sequence[_Given], problems: list[SettingsProblem]) -> list[_Given]:
+    """Below what is given, the rows of the presets that the strongest layer names."""
+    rows: list[_Given] = []
+    kept: list[_Given] = []
+    for origin, name, raw in given:
+        if name == _PRESET:
+            try:
+                chosen = list(rows_of(convert(raw, tuple[str, ...])))
+            except ValueError as error:
+                problems.append(SettingsProblem(origin, name, str(error)))
+                continue
+            rows = [(Origin(_PRESET, preset), row.key, row.value) for preset, row in chosen]
+        kept.append((origin, name, raw))
+    return [*rows, *kept]
 
 
 def _from_code(

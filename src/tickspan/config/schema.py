@@ -155,6 +155,26 @@ class SqlCommenter(StrEnum):
     FULL = "full"
 
 
+class TraceDetail(StrEnum):
+    """How much of what happens becomes spans."""
+
+    ORDERS = "orders"
+    FULL = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class TracingSettings:
+    """How much traces tell."""
+
+    detail: TraceDetail = field(
+        default=TraceDetail.ORDERS,
+        metadata={
+            "meaning": "orders: a tick is a span if an order, a query or a cache call follows; full: each is,"
+            " and each statement tells from which line it was called"
+        },
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class DatabaseSettings:
     """What instrumentors of databases tell; times in seconds."""
@@ -319,10 +339,54 @@ class AlertSettings:
     )
 
 
+class MemoryPlan(StrEnum):
+    """How the garbage collector is governed."""
+
+    NONE = ""
+    HFT = "hft"
+    DATASETS = "datasets"
+
+
 @dataclass(frozen=True, slots=True)
 class MemorySettings:
-    """What is looked for in the memory of the process at the end of spans; times in seconds."""
+    """What is noted of memory, garbage collection and event loops; times in seconds."""
 
+    spans: bool = field(
+        default=True,
+        metadata={
+            "meaning": "tell on spans how long the garbage collector or a blocked event loop held them up"
+        },
+    )
+    loops: bool = field(
+        default=True,
+        metadata={"meaning": "watch event loops by a heartbeat, from their first span on"},
+    )
+    heartbeat_s: float = field(
+        default=0.1, metadata={"meaning": "time between two beats; a block is told to within one of them"}
+    )
+    leaks: bool = field(
+        default=True, metadata={"meaning": "look each second how memory grows, and tell whether it is a leak"}
+    )
+    leak_bucket_s: float = field(
+        default=60.0,
+        metadata={
+            "meaning": "the shortest of three buckets of a verdict; the others are 5 and 30 times as long"
+        },
+    )
+    soft_limit_bytes: int = field(
+        default=0,
+        metadata={
+            "meaning": "resident memory from which tickspan.memory.on_pressure calls are made; 0 is none"
+        },
+    )
+    optimize: MemoryPlan = field(
+        default=MemoryPlan.NONE,
+        metadata={"meaning": "a plan for the garbage collector: hft, datasets, or empty for none"},
+    )
+    warm_up_s: float = field(
+        default=30.0,
+        metadata={"meaning": "time after the start at which memory.optimize is applied, with one collection"},
+    )
     checks: bool = field(
         default=False, metadata={"meaning": "note at the end of spans how much memory the process has"}
     )
@@ -364,6 +428,281 @@ class MetricSettings:
     )
 
 
+class CachePolicy(StrEnum):
+    """Who leaves a full memory tier first."""
+
+    S3FIFO = "s3fifo"
+    LRU = "lru"
+    LFU = "lfu"
+    TTL = "ttl"
+    WTINYLFU = "wtinylfu"
+    ADAPTIVE = "adaptive"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessCacheSettings:
+    """What `tickspan.get_cache()` is made of; times in seconds."""
+
+    url: str | None = field(
+        default=None,
+        metadata={
+            "meaning": "the Redis of tickspan.get_cache(), such as redis://localhost:6379/0; without it and"
+            " redis.host there is none",
+            "is_secret": True,
+        },
+    )
+    namespace: str = field(
+        default="tickspan", metadata={"meaning": "what the names of its keys in Redis begin with"}
+    )
+    disk: str | None = field(
+        default=None, metadata={"meaning": "folder of its disk tier; without it there is none"}
+    )
+    max_entries: int = field(default=10_000, metadata={"meaning": "values in memory at most, in each region"})
+    max_bytes: int = field(
+        default=64 * 1024 * 1024,
+        metadata={"meaning": "bytes of the values in memory at most, in each region"},
+    )
+    ttl_s: float = field(
+        default=300.0, metadata={"meaning": "how long a value is fresh unless its caller tells"}
+    )
+    stale_s: float = field(
+        default=0.0,
+        metadata={
+            "meaning": "how long a value may stand in while what makes it fails; 0 is ten times cache.ttl_s"
+        },
+    )
+    quotes_ttl_s: float = field(
+        default=1.0,
+        metadata={"meaning": "an older price, in the region quotes, is a miss whatever has failed"},
+    )
+    load_wait_s: float = field(
+        default=0.1,
+        metadata={"meaning": "how long a caller waits for a load where there is an older value to give"},
+    )
+    load_timeout_s: float = field(
+        default=5.0,
+        metadata={"meaning": "how long others wait for a load before they load themselves"},
+    )
+    orders: bool = field(
+        default=False,
+        metadata={"meaning": "keep how each order of the program stands, for get_cached_order_status"},
+    )
+    compression: bool = field(
+        default=True,
+        metadata={"meaning": "compress values of 1 KiB and more in Redis and on disk, if it saves a tenth"},
+    )
+    policy: CachePolicy = field(
+        default=CachePolicy.S3FIFO,
+        metadata={"meaning": "who leaves a full region first: s3fifo, lru, lfu, ttl, wtinylfu, adaptive"},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RedisSettings:
+    """How Redis is reached by the cache and its sessions; times in seconds."""
+
+    host: str | None = field(
+        default=None, metadata={"meaning": "host of the cache's Redis, if there is no cache.url"}
+    )
+    port: int = field(default=6379, metadata={"meaning": "its port"})
+    db: int = field(default=0, metadata={"meaning": "its database"})
+    password: str | None = field(default=None, metadata={"meaning": "its password", "is_secret": True})
+    max_connections: int = field(
+        default=100, metadata={"meaning": "connections of blocking callers of the cache at most"}
+    )
+    timeout_s: float = field(
+        default=0.05,
+        metadata={"meaning": "how long the cache waits for an answer of Redis; then it goes on without"},
+    )
+    connect_timeout_s: float = field(
+        default=0.25, metadata={"meaning": "how long the cache waits for a connection to Redis"}
+    )
+    metrics: bool = field(
+        default=True, metadata={"meaning": "metrics of redis-py's commands and connections"}
+    )
+    message_spans: bool = field(
+        default=False,
+        metadata={"meaning": "a span around the handling of each message that redis-py receives"},
+    )
+    channels: tuple[str, ...] = field(
+        default=(), metadata={"meaning": "channels of Redis whose names may be told; names are data"}
+    )
+    streams: tuple[str, ...] = field(
+        default=(), metadata={"meaning": "streams of Redis whose names, and whose groups' names, may be told"}
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """Sessions of users; times in seconds."""
+
+    idle_ttl_s: float = field(
+        default=3600.0, metadata={"meaning": "a session that nobody used for so long is over"}
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSettings:
+    """What holds for governed pools unless their maker says otherwise; times in seconds."""
+
+    max_hold_s: float = field(
+        default=60.0,
+        metadata={"meaning": "a connection that is held longer is told as a suspected leak; 0 is never"},
+    )
+    max_lifetime_s: float = field(
+        default=1800.0,
+        metadata={"meaning": "how old connections of create_database_pool get, within 10 %; 0 is any age"},
+    )
+    reclaim_dead: bool = field(
+        default=False,
+        metadata={"meaning": "close what a finished task or a dead thread has held longer than max_hold_s"},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LazySettings:
+    """In what portions `tickspan.lazy` reads, where a call says nothing else."""
+
+    chunk: int = field(default=1_000, metadata={"meaning": "rows of the first fetch"})
+    prefetch: int = field(
+        default=2,
+        metadata={"meaning": "chunks that are fetched while one is consumed; 0 fetches when asked"},
+    )
+    prefetch_bytes: int = field(default=8 * 1024 * 1024, metadata={"meaning": "what they may take in memory"})
+    fetch_s: float = field(
+        default=0.05, metadata={"meaning": "how long a fetch is to take; chunks grow and shrink to it"}
+    )
+
+
+class LogCapture(StrEnum):
+    """Whether what the application logs is recorded."""
+
+    ON = "on"
+    OFF = "off"
+
+
+class LogFormat(StrEnum):
+    """How `logs.console` writes to stderr."""
+
+    JSON = "json"
+    CONSOLE = "console"
+
+
+class LogRotation(StrEnum):
+    """When a log file is full."""
+
+    SIZE = "size"
+    DAILY = "daily"
+    SESSION = "session"
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """What becomes of log records, and the JSON files that the agent writes of them."""
+
+    capture: LogCapture = field(
+        default=LogCapture.ON,
+        metadata={"meaning": "record what the application logs: on, off; OTEL_LOGS_EXPORTER=none is off too"},
+    )
+    level: str = field(
+        default="INFO", metadata={"meaning": "the lowest level that is recorded: a name or a number"}
+    )
+    throttle: int = field(
+        default=50,
+        metadata={"meaning": "records that one line of code may write in a second; 0 is any number"},
+    )
+    performance: bool = field(default=True, metadata={"meaning": "record what has the category performance"})
+    directory: str | None = field(
+        default=None, metadata={"meaning": "folder of JSON files; without it none are written"}
+    )
+    prefix: str = field(default="tickspan", metadata={"meaning": "what the names of those files begin with"})
+    rotate: LogRotation = field(
+        default=LogRotation.SIZE,
+        metadata={
+            "meaning": "a new file when one is full (size), also each day (daily) or each session (session)"
+        },
+    )
+    session: str | None = field(
+        default=None,
+        metadata={
+            "meaning": "the trading session whose opening begins a file, such as"
+            " 'mon-fri 09:30-16:00 America/New_York'; without it the start of a process does"
+        },
+    )
+    max_file_bytes: int = field(
+        default=100 * 1024 * 1024, metadata={"meaning": "size at which a file is full"}
+    )
+    backup_count: int = field(default=10, metadata={"meaning": "full files that are kept; 0 is all"})
+    max_total_bytes: int = field(
+        default=0, metadata={"meaning": "bytes of full files that are kept; 0 is any number"}
+    )
+    max_age_days: float = field(
+        default=0.0, metadata={"meaning": "how old a full file gets, in days; 0 is any age"}
+    )
+    archive_dir: str | None = field(
+        default=None,
+        metadata={"meaning": "where files go that are not kept; without it they are removed"},
+    )
+    audit_key_file: str | None = field(
+        default=None,
+        metadata={"meaning": "file with the key of the audit chain; without it it is a plain hash"},
+    )
+    console: bool = field(default=False, metadata={"meaning": "also write each record to stderr"})
+    format: LogFormat = field(
+        default=LogFormat.CONSOLE, metadata={"meaning": "how it is written there: json, console"}
+    )
+
+
+class ProfilerMode(StrEnum):
+    """Whether the process is sampled, and what is kept of it."""
+
+    OFF = "off"
+    TAIL = "tail"
+    CONTINUOUS = "continuous"
+
+
+class ProfileExport(StrEnum):
+    """Whether profiles leave the host."""
+
+    OFF = "off"
+    OTLP = "otlp"
+
+
+@dataclass(frozen=True, slots=True)
+class ProfilerSettings:
+    """The sampling profiler of the process; times in seconds."""
+
+    mode: ProfilerMode = field(
+        default=ProfilerMode.OFF,
+        metadata={
+            "meaning": "sample the process: off, tail (also keep the samples of slow and failed traces),"
+            " continuous"
+        },
+    )
+    hz: float = field(default=10.0, metadata={"meaning": "looks at all threads in a second, 0.01 to 1,000"})
+    cpu_budget: float = field(
+        default=0.01,
+        metadata={"meaning": "share of one processor that sampling may use; it slows down"},
+    )
+    slow_s: float = field(
+        default=0.0,
+        metadata={
+            "meaning": "a local root span that takes as long is slow; 0: above its name's 99th percentile"
+        },
+    )
+    control: bool = field(
+        default=True,
+        metadata={"meaning": "look each second whether tickspan profile record asks for a profile"},
+    )
+    file: str | None = field(
+        default=None, metadata={"meaning": "write the profile to this file when the process ends"}
+    )
+    export: ProfileExport = field(
+        default=ProfileExport.OFF,
+        metadata={"meaning": "send profiles, beside the files of them: off, otlp (v1development)"},
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class PropagateSettings:
     """To whom trace context and baggage may go."""
@@ -388,6 +727,13 @@ class Settings:
 
     service_name: str | None = field(
         default=None, metadata={"meaning": "service.name of the resource; OTEL_SERVICE_NAME is stronger"}
+    )
+    preset: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "meaning": "bundles of settings, weaker than what is set otherwise: hft, risk, oms, debug; of"
+            " several the last is strongest"
+        },
     )
     debug: bool = field(
         default=False,
@@ -414,9 +760,17 @@ class Settings:
     trading: TradingSettings = field(default_factory=TradingSettings)
     queries: QuerySettings = field(default_factory=QuerySettings)
     metrics: MetricSettings = field(default_factory=MetricSettings)
+    tracing: TracingSettings = field(default_factory=TracingSettings)
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
     memory: MemorySettings = field(default_factory=MemorySettings)
+    cache: ProcessCacheSettings = field(default_factory=ProcessCacheSettings)
+    redis: RedisSettings = field(default_factory=RedisSettings)
+    sessions: SessionSettings = field(default_factory=SessionSettings)
+    pools: PoolSettings = field(default_factory=PoolSettings)
+    profiler: ProfilerSettings = field(default_factory=ProfilerSettings)
+    lazy: LazySettings = field(default_factory=LazySettings)
+    logs: LogSettings = field(default_factory=LogSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -464,3 +818,14 @@ def build(values: dict[str, Any], schema: type[Any] = Settings, prefix: str = ""
         elif prefix + item.name in values:
             arguments[item.name] = values[prefix + item.name]
     return schema(**arguments)
+
+
+def with_values(settings: Settings, values: Mapping[str, Any]) -> Settings:
+    """`settings` with some leaves changed, by dotted names and values as a file would have them.
+
+    Raises:
+        ValueError: a value cannot be understood.
+    """
+    leaves = {key.name: key.value_in(settings) for key in setting_keys()}
+    kinds = {key.name: key.kind for key in setting_keys()}
+    return build({**leaves, **{name: convert(value, kinds[name]) for name, value in values.items()}})

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from tickspan.demo.signals import Told
+from tickspan.received import ReceivedSpan, StatusCode
 from tickspan.semconv import trading
-from tickspan.testing.decoding import ReceivedSpan, StatusCode
 from tickspan.testing.reconciliation import (
     count_secrets,
     reconcile,

@@ -11,9 +11,9 @@ from rich.text import Text
 
 from tickspan.demo.report import DemoReport
 from tickspan.demo.stage import Performance
+from tickspan.received import ReceivedSpan, StatusCode
 from tickspan.semconv import trading
-from tickspan.testing.decoding import ReceivedSpan, StatusCode
-from tickspan.testing.waterfall import LABEL, TIMING, Line, waterfall
+from tickspan.waterfall import LABEL, TIMING, Line, waterfall
 
 LEAST_BAR: Final = 12
 _COLOURS: Final = {

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from tickspan.received import ReceivedMetric, Telemetry
 from tickspan.semconv import trading as names
-from tickspan.testing.decoding import ReceivedMetric, Telemetry
 from tickspan.trading import RejectOrigin
 
 

@@ -26,8 +26,8 @@ from tickspan.demo.report import DemoReport, build_report
 from tickspan.demo.signals import Signal, Told
 from tickspan.demo.signals import tell as tell_signals
 from tickspan.instrumentation import redact
+from tickspan.received import ReceivedLog, ReceivedMetric, ReceivedSpan, Telemetry
 from tickspan.semconv.common import SERVICE_NAME
-from tickspan.testing.decoding import ReceivedLog, ReceivedMetric, ReceivedSpan, Telemetry
 from tickspan.testing.otlp import OtlpServer
 from tickspan.testing.venue import Connect, Truth, fetch_truth
 
@@ -59,6 +59,8 @@ class DemoPlan:
     redis: str | None = None
     has_trouble: bool = True
     """Whether a second bot gets into trouble after the first has traded."""
+    also_to: str = ""
+    """Base URL of a receiver that gets everything too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +113,8 @@ def perform(plan: DemoPlan, tell: Tell) -> Performance:
         path = folder / "bot.json"
         path.write_text(json.dumps(config), encoding="utf-8")
         spool = stack.enter_context(_spool(folder / "spool"))
-        _play(path, server, venue.url, spool, plan.seconds, tell)
-        signals = _trouble(folder, server, tell) if plan.has_trouble else ()
+        _play(path, server, venue.url, spool, plan, tell)
+        signals = _trouble(folder, server, plan, tell) if plan.has_trouble else ()
         report = _report(_truth(venue.url), server, spool, venue, signals)
         return Performance(report, tuple(_of_service(server.spans(), BOT)), redis_words)
 
@@ -127,10 +129,10 @@ def _report(
     return build_report(truth, spans, ended, server.bodies(), secrets, signals)
 
 
-def _trouble(folder: Path, server: OtlpServer, tell: Tell) -> tuple[Told, ...]:
+def _trouble(folder: Path, server: OtlpServer, plan: DemoPlan, tell: Tell) -> tuple[Told, ...]:
     """Let a second bot get into trouble, each kind of it once, and see what is told of it."""
     settings = {
-        **_telemetry(server, TROUBLED_BOT, folder / "trouble"),
+        **_telemetry(server, TROUBLED_BOT, folder / "trouble", plan.also_to),
         # Patience is short here: a demonstration is.
         "TICKSPAN_TRADING_FEED_STALE_S": "1",
         "TICKSPAN_TRADING_UNKNOWN_AFTER_S": "1",
@@ -141,7 +143,7 @@ def _trouble(folder: Path, server: OtlpServer, tell: Tell) -> tuple[Told, ...]:
     words = [sys.executable, "-m", "tickspan", "run", "--", sys.executable, "-m", "tickspan.demo.trouble"]
     planted: list[Signal] = []
     with _spool(folder / "trouble") as spool:
-        with _running(words, _clean_environment(settings), is_read=True) as program:
+        with running(words, clean_environment(settings), is_read=True) as program:
             assert program.process.stdout is not None
             for line in program.process.stdout:
                 planted.append(Signal(json.loads(line)["planted"]))
@@ -161,13 +163,15 @@ def _of_service(told: Iterable[_Received], name: str) -> list[_Received]:
     return [one for one in told if one.resource.get(SERVICE_NAME) == name]
 
 
-def _telemetry(server: OtlpServer, service: str, spool: Path) -> dict[str, str]:
+def _telemetry(server: OtlpServer, service: str, spool: Path, also_to: str) -> dict[str, str]:
     return {
         "OTEL_EXPORTER_OTLP_ENDPOINT": server.endpoint,
         "OTEL_SERVICE_NAME": service,
         "OTEL_METRIC_EXPORT_INTERVAL": "1000",
         "TICKSPAN_SPOOL_DIR": str(spool),
         "TICKSPAN_TRADING_ENVIRONMENT": "simulated",
+        # Who looks on sees alarms too.
+        **({"TICKSPAN_ENDPOINTS": also_to, "TICKSPAN_ALERTS_FILE": "default"} if also_to else {}),
     }
 
 
@@ -196,7 +200,7 @@ def _receiver(port: int) -> Generator[OtlpServer]:
 def _venue(seed: int) -> Generator[Connect]:
     """A venue in a process of its own."""
     words = [sys.executable, "-m", "tickspan.testing.venue", "--json", "--port", "0", "--seed", str(seed)]
-    with _running([*words, "--partials", "0.4,0.6"], _clean_environment({}), is_read=True) as venue:
+    with running([*words, "--partials", "0.4,0.6"], clean_environment({}), is_read=True) as venue:
         line = venue.first_line()
         if not line:
             raise DemoError(f"the venue did not start: {venue.last_words()}")
@@ -218,7 +222,7 @@ def _redis(url: str | None, folder: Path) -> Generator[tuple[str, str]]:
         return
     port = _free_port()
     words = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    with _running([*words, "--dir", str(folder)], _clean_environment({})) as server:
+    with running([*words, "--dir", str(folder)], clean_environment({})) as server:
         _wait_for_port(port, server)
         yield f"redis://127.0.0.1:{port}/0", program
 
@@ -297,20 +301,20 @@ def _play(
     server: OtlpServer,
     venue_url: str,
     spool: Path,
-    seconds: float,
+    plan: DemoPlan,
     tell: Tell,
 ) -> None:
     """Run the bot under `tickspan run`, telling how far it is once a second."""
-    settings = _telemetry(server, BOT, spool)
+    settings = _telemetry(server, BOT, spool, plan.also_to)
     bot = [sys.executable, "-m", "tickspan.demo.bot", str(config)]
     words = [sys.executable, "-m", "tickspan", "run", "--", *bot]
     started = time.monotonic()
-    with _running(words, _clean_environment(settings)) as program:
+    with running(words, clean_environment(settings)) as program:
         process = program.process
         while process.poll() is None:
             elapsed_s = time.monotonic() - started
-            if elapsed_s > seconds + STOP_TIMEOUT_S:
-                raise DemoError(f"the bot did not end within {seconds + STOP_TIMEOUT_S:.0f} s")
+            if elapsed_s > plan.seconds + STOP_TIMEOUT_S:
+                raise DemoError(f"the bot did not end within {plan.seconds + STOP_TIMEOUT_S:.0f} s")
             tell(_progress(elapsed_s, venue_url, server))
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(1.0)
@@ -353,7 +357,7 @@ class _Program:
 
 
 @contextmanager
-def _running(
+def running(
     words: Iterable[str], environment: dict[str, str], *, is_read: bool = False
 ) -> Generator[_Program]:
     """A program of ours; ended, if it has not, when the context is left. `is_read`: we read its stdout."""
@@ -382,7 +386,7 @@ def _end(process: subprocess.Popen[str]) -> None:
         process.stdout.close()
 
 
-def _clean_environment(settings: dict[str, str]) -> dict[str, str]:
+def clean_environment(settings: dict[str, str]) -> dict[str, str]:
     """The environment without telemetry settings of the user's, which are not meant for the demo.
 
     What the demo starts is reached without the user's proxies.

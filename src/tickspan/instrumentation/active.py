@@ -7,14 +7,14 @@ from collections.abc import Callable
 from contextvars import Token
 from typing import Any
 
-from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.metrics import Histogram
-from opentelemetry.trace import Span, Status, StatusCode, set_span_in_context
+from opentelemetry.trace import Span, Status, StatusCode
 
+from tickspan.instrumentation.current import SPAN_KEY, attach, current_context, detach
 from tickspan.instrumentation.faults import exception_attributes, failure_of
 from tickspan.instrumentation.operation import NO_ATTRIBUTES, Attributes, Failure, Operation
-from tickspan.instrumentation.suppression import suppressing
+from tickspan.instrumentation.suppression import SILENCE
 from tickspan.recording import AttributeValue, Guard
 from tickspan.semconv.common import ERROR_TYPE, EXCEPTION_EVENT
 
@@ -67,9 +67,10 @@ class ActiveOperation:
         self._duration_keys = duration_keys
         self._token: Token[Context] | None = None
         self._is_over = False
-        base = operation.parent if operation.parent is not None else otel_context.get_current()
-        context = set_span_in_context(span, base)
-        self._context = suppressing(context) if operation.is_leaf else context
+        base = operation.parent if operation.parent is not None else current_context()
+        # In one step: the API copies the whole context for each key that it sets.
+        below = SILENCE if operation.is_leaf else {}
+        self._context = Context({**base, SPAN_KEY: span, **below})
         self._started_ns = time.perf_counter_ns()
 
     def __repr__(self) -> str:
@@ -83,15 +84,14 @@ class ActiveOperation:
     def resume(self) -> None:
         """Make the span current until `release`."""
         if self._token is None:
-            self._token = otel_context.attach(self._context)
+            self._token = attach(self._context)
 
     def release(self) -> None:
         """Stop being current; the span goes on."""
         if self._token is None:
             return
         try:
-            # `opentelemetry.context.detach` would log a traceback here.
-            otel_context._RUNTIME_CONTEXT.detach(self._token)  # noqa: SLF001
+            detach(self._token)
         except ValueError:  # another context or thread than the one that made it current, which releases it
             return
         self._token = None
@@ -110,8 +110,12 @@ class ActiveOperation:
         if self._is_over:
             return
         self._is_over = True
-        self.release()
-        self._guard.closing(self._end, attributes, failure, end_time_ns, default=None)
+        if self._token is not None:
+            self.release()
+        try:
+            self._end(attributes, failure, end_time_ns)
+        except Exception as error:  # noqa: BLE001 - what `Guard.closing` does, on a hot path
+            self._guard.caught(error)
 
     def _end(self, attributes: Attributes, failure: Failure | None, end_time_ns: int | None) -> None:
         if attributes:

@@ -9,7 +9,7 @@ from typing import Final
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind
 
-from tickspan.recording import AttributeValue
+from tickspan.recording import AttributeValue, Preset, SpanRecorder
 
 Attributes = Mapping[str, AttributeValue]
 
@@ -20,6 +20,25 @@ SECONDS_FROM_10_US: Final = (
     100.0,
 )
 """1-2-5 per decade, 10 µs to 100 s: the conventions advise milliseconds, a local Redis needs less."""
+
+
+class Repetition:
+    """Of an operation that is kept to be started again and again: its attributes as a recorder takes them."""
+
+    __slots__ = ("preset",)
+
+    def __init__(self) -> None:
+        self.preset: tuple[SpanRecorder | None, Preset | None] = (None, None)
+        """Of which recorder, and the attributes as it takes them; made by `preset_for`."""
+
+    def __repr__(self) -> str:
+        return f"<Repetition {'plain' if self.preset[1] is None else 'ready'}>"
+
+    def preset_for(self, recorder: SpanRecorder, attributes: Attributes) -> Preset | None:
+        """`attributes`, the same each time, as `recorder` takes them, kept; None where it does not."""
+        made = recorder.preset(attributes)
+        self.preset = (recorder, made)
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +52,8 @@ class Operation:
     """The context to be a child of; None is the current one."""
     is_leaf: bool = False
     """Whether instrumentation below this call (drivers, upstream's instrumentors) is to keep silent."""
+    repetition: Repetition | None = field(default=None, compare=False, repr=False)
+    """Given where the same object is started many times: what that costs each time is then done once."""
 
 
 @dataclass(frozen=True, slots=True)

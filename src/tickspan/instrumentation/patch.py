@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from tickspan.instrumentation.active import ActiveOperation, DescribeError
 from tickspan.instrumentation.operation import NO_ATTRIBUTES, Attributes, Duration, Operation
-from tickspan.instrumentation.suppression import is_suppressed
+from tickspan.instrumentation.suppression import audible
 from tickspan.instrumentation.workbench import Workbench, takes_instance
 from tickspan.instrumentation.wrapping import wrapped
 
@@ -86,7 +86,7 @@ class Patch:
             )
 
         def begin(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> ActiveOperation | None:
-            if not bench.is_active or is_suppressed():
+            if not bench.is_active or audible() is None:
                 return None
             return guard.own(decide, args, kwargs, default=None)
 

@@ -9,8 +9,11 @@ from typing import Final
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
+from tickspan.instrumentation.current import current_context
+
 # Upstream has two spellings of one wish; both are honoured, and both are set for what runs below us.
 ASKED: Final = (otel_context._SUPPRESS_INSTRUMENTATION_KEY, "suppress_instrumentation")  # noqa: SLF001 - no public name
+_ASKED, _ASKED_TOO = ASKED
 SILENCE: Final = dict.fromkeys(ASKED, True)
 """What a context holds besides in which instrumentation keeps silent."""
 _HTTP: Final = otel_context._SUPPRESS_HTTP_INSTRUMENTATION_KEY  # noqa: SLF001 - the same
@@ -19,19 +22,23 @@ _BARE: Final = otel_context.create_key("tickspan-bare-requests")
 
 def is_suppressed() -> bool:
     """Whether nothing is to be recorded in the current context."""
-    return asks_for_silence(otel_context.get_current())
+    return audible() is None
+
+
+def audible() -> Context | None:
+    """The current context; None where it asks for silence."""
+    context = current_context()
+    return None if context.get(_ASKED) or context.get(_ASKED_TOO) else context
 
 
 def asks_for_silence(context: Context) -> bool:
     """Whether nothing is to be recorded in `context`."""
-    return bool(context.get(ASKED[0]) or context.get(ASKED[1]))
+    return bool(context.get(_ASKED) or context.get(_ASKED_TOO))
 
 
 def suppressing(context: Context) -> Context:
     """`context` in which instrumentation keeps silent."""
-    for key in ASKED:
-        context = otel_context.set_value(key, value=True, context=context)
-    return context
+    return Context({**context, **SILENCE})
 
 
 @contextmanager

@@ -7,19 +7,20 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from opentelemetry._logs import Logger
 from opentelemetry.metrics import Histogram, Meter
-from opentelemetry.trace import Tracer
+from opentelemetry.trace import Span, Tracer
 
 from tickspan.instrumentation.active import ActiveOperation, DescribeError
 from tickspan.instrumentation.causes import cause_of_root
 from tickspan.instrumentation.operation import Duration, Operation
 from tickspan.instrumentation.report import Replacement
-from tickspan.recording import Guard
+from tickspan.recording import Guard, SpanRecorder
 
 _ABSENT: Final = object()
+_Started = TypeVar("_Started", bound=ActiveOperation)
 # A partial in a class becomes a method in Python 3.14; 3.13 has its `__get__` already, only to warn of that.
 _NEVER_BOUND: Final = (staticmethod,) if sys.version_info >= (3, 14) else (staticmethod, functools.partial)
 
@@ -36,6 +37,9 @@ class Workbench:
     ) -> None:
         self.name = name
         self.tracer = tracer
+        self.recorder = _recorder_of(tracer)
+        """Which the tracer starts its spans by; None where it is not one of ours."""
+        self._start_preset: Any = None if self.recorder is None else self.recorder.start_preset
         self.meter = meter
         self.logger = logger
         """For events."""
@@ -100,21 +104,33 @@ class Workbench:
         duration: Duration | None = None,
         is_current: bool = True,
         start_time_ns: int | None = None,
-    ) -> ActiveOperation:
-        """Begin `operation`: its span is started and, if `is_current`, made current."""
+        kind: type[_Started] = ActiveOperation,
+    ) -> _Started:
+        """Begin `operation`: its span is started and, if `is_current`, made current.
+
+        `kind` is a class derived from `ActiveOperation`, made with the same arguments.
+        """
         cause = cause_of_root() if operation.parent is None else None
         if cause is not None:
             operation = replace(operation, parent=cause)
-        span = self.tracer.start_span(
-            operation.name,
-            operation.parent,
-            operation.kind,
-            dict(operation.attributes),
-            start_time=start_time_ns,
-            record_exception=False,
-            set_status_on_exception=False,
-        )
-        active = ActiveOperation(
+        preset, repetition = None, operation.repetition
+        if repetition is not None and self.recorder is not None and start_time_ns is None:
+            recorder, preset = repetition.preset
+            if recorder is not self.recorder:
+                preset = repetition.preset_for(self.recorder, operation.attributes)
+        if preset is not None:
+            span: Span = self._start_preset(operation.name, operation.parent, operation.kind, preset, {})
+        else:
+            span = self.tracer.start_span(
+                operation.name,
+                operation.parent,
+                operation.kind,
+                dict(operation.attributes),
+                start_time=start_time_ns,
+                record_exception=False,
+                set_status_on_exception=False,
+            )
+        active = kind(
             operation,
             span,
             guard or self.guard(operation.name),
@@ -138,6 +154,11 @@ class Workbench:
             )
             self._histograms[duration.name] = known
         return known
+
+
+def _recorder_of(tracer: Tracer) -> SpanRecorder | None:
+    recorder = getattr(tracer.start_span, "__self__", None)
+    return recorder if isinstance(recorder, SpanRecorder) else None
 
 
 def takes_instance(owner: Any, name: str) -> bool:

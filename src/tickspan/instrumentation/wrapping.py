@@ -10,15 +10,30 @@ import functools
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from tickspan.instrumentation.active import ActiveOperation
 
-Begin = Callable[[tuple[Any, ...], Mapping[str, Any]], ActiveOperation | None]
+class Running(Protocol):
+    """What runs from the beginning of a call to its end: an operation, or a measurement. Never raises."""
+
+    def resume(self) -> None:
+        """Be current in this context until `release`."""
+        ...
+
+    def release(self) -> None:
+        """Stop being current; it goes on."""
+        ...
+
+    def fail(self, error: BaseException) -> None:
+        """End with the caller's own exception."""
+        ...
+
+
+Begin = Callable[[tuple[Any, ...], Mapping[str, Any]], Running | None]
 """Decides whether this call is an operation, and starts it. Never raises."""
 
-Finish = Callable[[ActiveOperation, Any], None]
-"""Ends the operation with the call's result. Never raises."""
+Finish = Callable[[Any, Any], None]
+"""Ends what `Begin` has started with the call's result. Never raises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +96,9 @@ def _plain(original: Any, begin: Begin, finish: Finish) -> Any:
         except BaseException as error:
             active.fail(error)
             raise
-        if issubclass(type(result), Coroutine):  # also those of compiled libraries
+        kind = type(result)
+        # Also those of compiled libraries. A kind of coroutine can be awaited: most results are told sooner.
+        if hasattr(kind, "__await__") and issubclass(kind, Coroutine):
             active.release()
             return _awaited(result, active, finish)
         finish(active, result)
@@ -101,7 +118,7 @@ def _coroutine(original: Any, begin: Begin, finish: Finish) -> Any:
     return call
 
 
-async def _awaited(awaitable: Awaitable[Any], active: ActiveOperation, finish: Finish) -> Any:
+async def _awaited(awaitable: Awaitable[Any], active: Running, finish: Finish) -> Any:
     """The result of `awaitable`; the operation is current while it runs."""
     active.resume()
     try:
@@ -125,7 +142,7 @@ def _generator(original: Any, begin: Begin, finish: Finish) -> Any:
 
 
 def _stepped(
-    generator: Generator[Any, Any, Any], active: ActiveOperation, finish: Finish
+    generator: Generator[Any, Any, Any], active: Running, finish: Finish
 ) -> Generator[Any, Any, Any]:
     """`generator`; the operation is current inside it, and not in its consumer between two items."""
     step: Callable[[], Any] = functools.partial(next, generator)
@@ -174,7 +191,7 @@ def _async_generator(original: Any, begin: Begin, finish: Finish) -> Any:
     return call
 
 
-async def _step(step: Callable[[], Awaitable[Any]], active: ActiveOperation | None, finish: Finish) -> Any:
+async def _step(step: Callable[[], Awaitable[Any]], active: Running | None, finish: Finish) -> Any:
     """The generator's next item; the operation is current only meanwhile, and ends with the generator."""
     if active is None:
         return await step()
@@ -214,7 +231,7 @@ def _with_callback(original: Any, begin: Begin, finish: Finish, parameter: Callb
     return call
 
 
-def _ending(active: ActiveOperation, finish: Finish, callback: Any) -> Any:
+def _ending(active: Running, finish: Finish, callback: Any) -> Any:
     """`callback`, of the same kind, that ends the operation before it runs."""
 
     @functools.wraps(callback)

@@ -18,6 +18,7 @@ from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
 from opentelemetry.sdk._logs._internal._logger_metrics import NoOpLoggerMetrics
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.util.types import AnyValue, Attributes
+from tickspan_spool.reasons import Reason
 
 from tickspan.instrumentation import exception_attributes
 from tickspan.providers.forked import of_this_process
@@ -152,7 +153,19 @@ class Logger(sdk.Logger):
             trace_id, span_id, attributes = given.trace_id or 0, given.span_id or 0, given.attributes
         noticer.happened(name, clean_attributes(attributes or {}), trace_id, span_id)
 
-    def emit_standard(self, record: logging.LogRecord, text: str | None = None) -> None:
+    def _notice_standard(self, noticer: EventNoticer, record: LogRecord) -> None:
+        trace_id, span_id, _ = self.recorder.ids(None)
+        noticer.happened(
+            record.event_name or "", clean_attributes(record.attributes or {}), trace_id, span_id
+        )
+
+    def emit_standard(
+        self,
+        record: logging.LogRecord,
+        text: str | None = None,
+        added: Mapping[str, Any] | None = None,
+        event_name: str = "",
+    ) -> None:
         """Record what the standard library's `logging` made.
 
         It may raise: its caller is a handler, which has a guard.
@@ -160,14 +173,23 @@ class Logger(sdk.Logger):
         Args:
             record: as a handler gets it.
             text: what a formatter made of it; None for the record's own message.
+            added: clean attributes beside its own.
+            event_name: of an event.
         """
         if not self._is_on:
             return
+        if event_name and self.noticer is not None and self.noticer.wants(event_name):
+            given = standard_record(record, text, added, event_name)
+            self._guard.own(self._notice_standard, self.noticer, given, default=None)
         if self._has_processors:
-            self._emit_given(standard_record(record, text))
+            self._emit_given(standard_record(record, text, added, event_name))
             return
         self._logger_metrics.emit_log()
-        self.recorder.record_standard(record, text, exception_of(record))
+        self.recorder.record_standard(record, text, exception_of(record), added, event_name)
+
+    def lost(self, items: int = 1) -> None:
+        """Count records that there was no room for."""
+        self._sink.drop("logs", Reason.DISK_BOUND, items)
 
     def _record(
         self,
@@ -382,15 +404,22 @@ class LoggerProvider(sdk.LoggerProvider):
             return [logger for logger in self._active_loggers if isinstance(logger, Logger)]
 
 
-def standard_record(record: logging.LogRecord, text: str | None = None) -> LogRecord:
-    """A record of the standard library as OpenTelemetry's; `text` as in `Logger.emit_standard`."""
-    attributes: dict[str, Any] = logrecord.standard_attributes(record, exception_of(record))
+def standard_record(
+    record: logging.LogRecord,
+    text: str | None = None,
+    added: Mapping[str, Any] | None = None,
+    event_name: str = "",
+) -> LogRecord:
+    """A record of the standard library as OpenTelemetry's; arguments as of `Logger.emit_standard`."""
+    attributes: dict[str, Any] = dict(added or {})
+    attributes |= logrecord.standard_attributes(record, exception_of(record))
     return LogRecord(
         timestamp=int(record.created * 1e9),
         severity_text=logrecord.severity_text_of(record.levelname),
         severity_number=SeverityNumber(logrecord.severity_of(record.levelno)),
         body=logrecord.standard_body(record, attributes) if text is None else logrecord.clean_body(text),
         attributes=attributes,
+        event_name=event_name or None,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import SpanProcessor
@@ -13,6 +13,65 @@ from tickspan.providers.span import RecordedSpan
 from tickspan.recording import Guard, Hooks
 
 _METHODS: Final = ("on_start", "_on_ending", "on_end", "shutdown", "force_flush")
+
+
+class RootWatch:
+    """Sees spans that have no parent in this process: when they start, and when they can still be changed."""
+
+    __slots__ = ("_ending", "_started")
+
+    def __init__(self, started: Callable[[Any], None], ending: Callable[[Any], None]) -> None:
+        self._started = started
+        self._ending = ending
+
+    def start(self, span: RecordedSpan, _context: Context) -> None:
+        """A span has started."""
+        if span.parent_id is None or span.parent_is_remote:
+            self._started(span)
+
+    def end(self, span: RecordedSpan) -> None:
+        """A span ends."""
+        if span.parent_id is None or span.parent_is_remote:
+            self._ending(span)
+
+
+class RootProcessor(SpanProcessor):
+    """The same for the SDK's spans."""
+
+    def __init__(self, started: Callable[[Any], None], ending: Callable[[Any], None]) -> None:
+        self._started = started
+        self._ending = ending
+
+    def on_start(self, span: Any, parent_context: Context | None = None) -> None:
+        """A span has started."""
+        del parent_context
+        if span.parent is None or span.parent.is_remote:
+            self._started(span)
+
+    def _on_ending(self, span: Any) -> None:
+        if span.parent is None or span.parent.is_remote:
+            self._ending(span)
+
+
+class SpanWatch(NamedTuple):
+    """Sees every span: when it has started, with its context, and when it can still be changed."""
+
+    started: Callable[[Any, Any], None]
+    ending: Callable[[Any], None]
+
+
+class SpanWatchProcessor(SpanProcessor):
+    """The same for the SDK's spans."""
+
+    def __init__(self, watch: SpanWatch) -> None:
+        self._watch = watch
+
+    def on_start(self, span: Any, parent_context: Context | None = None) -> None:
+        """A span has started."""
+        self._watch.started(span, parent_context)
+
+    def _on_ending(self, span: Any) -> None:
+        self._watch.ending(span)
 
 
 class Observers:
@@ -31,26 +90,33 @@ class Observers:
         self,
         rewrite: Callable[[Any], None] | None = None,
         notice: Sequence[Callable[[Any], None]] = (),
+        roots: RootWatch | None = None,
+        watched: Sequence[SpanWatch] = (),
     ) -> Hooks | None:
         """What recorders call; None when there is nobody.
 
         Args:
             rewrite: sees an ending span before all others.
             notice: see a span that has ended, before processors do.
+            roots: sees local root spans, before processors do.
+            watched: see all spans, before processors do.
         """
-        if not self._processors():
-            if rewrite is None and not notice:
-                return None
-            return Hooks(None, rewrite, _in_turn(*notice) if notice else None)
-        on_end = _in_turn(*notice, self._on_end) if notice else self._on_end
-        if rewrite is None:
-            return Hooks(self._on_start, self._on_ending, on_end)
-
-        def on_ending(span: RecordedSpan) -> None:
-            rewrite(span)
-            self._on_ending(span)
-
-        return Hooks(self._on_start, on_ending, on_end)
+        is_asked = bool(self._processors())
+        hooks = Hooks(
+            _in_turn(
+                *[watch.started for watch in watched],
+                *[roots.start] if roots else [],
+                *[self._on_start] if is_asked else [],
+            ),
+            _in_turn(
+                *[rewrite] if rewrite else [],
+                *[watch.ending for watch in watched],
+                *[roots.end] if roots else [],
+                *[self._on_ending] if is_asked else [],
+            ),
+            _in_turn(*notice, *[self._on_end] if is_asked else []),
+        )
+        return hooks if hooks.on_start or hooks.on_ending or hooks.on_end else None
 
     def shutdown(self) -> None:
         """Shut each of them down, also one that was switched off."""
@@ -86,13 +152,15 @@ class Observers:
         return known
 
 
-def _in_turn(*hooks: Callable[[Any], None]) -> Callable[[Any], None]:
+def _in_turn(*hooks: Callable[..., None]) -> Callable[..., None] | None:
+    if not hooks:
+        return None
     if len(hooks) == 1:
         return hooks[0]
 
-    def each(span: RecordedSpan) -> None:
+    def each(*args: Any) -> None:
         for hook in hooks:
-            hook(span)
+            hook(*args)
 
     return each
 

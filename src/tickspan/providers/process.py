@@ -14,7 +14,7 @@ from opentelemetry.metrics import Meter, MeterProvider
 from tickspan.providers.collector import COLLECTOR
 from tickspan.providers.samples import Sample, Shares, Value, observe
 from tickspan.recording.cgroups import Cgroup
-from tickspan.recording.gc_pauses import GcPauses
+from tickspan.recording.gc_pauses import PAUSES, GcPauses
 from tickspan.recording.procfs import HostFiles, ProcessFiles, ProcessStat
 from tickspan.semconv import process as names
 from tickspan.semconv.catalogue import METRICS
@@ -276,9 +276,8 @@ def measure_process(provider: MeterProvider) -> PauseTeller:
     memory = HostFiles().memory() if sys.platform == "linux" else None
     process = Process(process_reader(), Cgroup(), None if memory is None else memory.total)
     meter = provider.get_meter(SCOPE, __version__)
-    pauses = GcPauses()
-    teller = PauseTeller(meter, pauses)
+    teller = PauseTeller(meter, PAUSES)
     observe(meter, process, process.metrics, before=teller.collect)
-    pauses.start()
+    PAUSES.start()
     COLLECTOR.watch(teller)
     return teller

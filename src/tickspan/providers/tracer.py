@@ -25,10 +25,17 @@ from opentelemetry.util.types import AnyValue, Attributes
 from tickspan.instrumentation import exception_message, redact, type_name
 from tickspan.providers.forked import of_this_process
 from tickspan.providers.ids import PrivateIdGenerator
-from tickspan.providers.observers import Observers
+from tickspan.providers.observers import (
+    Observers,
+    RootProcessor,
+    RootWatch,
+    SpanWatch,
+    SpanWatchProcessor,
+)
 from tickspan.providers.recorders import recorder_of
 from tickspan.providers.sink import Closed, Records, Sink, key_of
 from tickspan.recording import SpanRecorder
+from tickspan.recording.marks import SpanMarks
 from tickspan.recording.scan import MAX_SCANNED
 from tickspan.semconv.common import (
     EXCEPTION_ESCAPED,
@@ -234,7 +241,15 @@ class TracerProvider(sdk.TracerProvider):
         self._must_renew = False
         self._rewrite: Callable[[Any], None] | None = None
         self._notice: tuple[Callable[[Any], None], ...] = ()
+        self._roots: RootWatch | None = None
+        self._watched: tuple[SpanWatch, ...] = ()
+        self._marks: SpanMarks | None = None
         self._observers = Observers(lambda: self._active_span_processor._span_processors)  # noqa: SLF001
+
+    @property
+    def has_sink(self) -> bool:
+        """Whether spans are recorded by our own recorders."""
+        return self._sink is not None
 
     def get_tracer(
         self,
@@ -288,6 +303,56 @@ class TracerProvider(sdk.TracerProvider):
         self._let_notice((*self._notice, notice))
         return lambda: self._let_notice(tuple(known for known in self._notice if known is not notice))
 
+    def watch_roots(
+        self, started: Callable[[Any], None], ending: Callable[[Any], None]
+    ) -> Callable[[], None]:
+        """Let a pair see each recorded local root span; returns what stops that.
+
+        `started` is called in the context in which the span starts, `ending` while it can still be changed;
+        neither must raise. There is one such pair: a second one takes the place of the first.
+        """
+        self._let_watch(started, ending)
+        return lambda: self._let_watch(None, None)
+
+    def mark_spans(self, marks: SpanMarks) -> Callable[[], None]:
+        """Let recorders compare `marks` for every span; returns what stops that. There is one such value.
+
+        Without a sink nothing is compared: `watch_spans` has to do.
+        """
+        self._let_mark(marks)
+        return lambda: self._let_mark(None)
+
+    def _let_mark(self, marks: SpanMarks | None) -> None:
+        self._marks = marks
+        self._hook(*self._tracers.values())
+
+    def watch_spans(
+        self, started: Callable[[Any, Any], None], ending: Callable[[Any], None]
+    ) -> Callable[[], None]:
+        """As `watch_roots` for every recorded span, and for any number of pairs."""
+        watch = SpanWatch(started, ending)
+        self._let_all_watch((*self._watched, watch))
+        return lambda: self._let_all_watch(tuple(known for known in self._watched if known is not watch))
+
+    def _let_all_watch(self, watched: tuple[SpanWatch, ...]) -> None:
+        self._watched = watched
+        if self._sink is not None:
+            self._hook(*self._tracers.values())
+            return
+        several = self._active_span_processor
+        others = [known for known in several._span_processors if not isinstance(known, SpanWatchProcessor)]  # noqa: SLF001 - the SDK's own list
+        several._span_processors = (*map(SpanWatchProcessor, watched), *others)  # noqa: SLF001
+
+    def _let_watch(self, started: Callable[[Any], None] | None, ending: Callable[[Any], None] | None) -> None:
+        self._roots = None if started is None or ending is None else RootWatch(started, ending)
+        if self._sink is not None:
+            self._hook(*self._tracers.values())
+            return
+        several = self._active_span_processor
+        others = [known for known in several._span_processors if not isinstance(known, RootProcessor)]  # noqa: SLF001 - the SDK's own list
+        first = [] if started is None or ending is None else [RootProcessor(started, ending)]
+        several._span_processors = (*first, *others)  # noqa: SLF001
+
     def _let_notice(self, notice: tuple[Callable[[Any], None], ...]) -> None:
         self._notice = notice
         if self._sink is not None:
@@ -300,8 +365,11 @@ class TracerProvider(sdk.TracerProvider):
     def _hook(self, *tracers: sdk.Tracer) -> None:
         """Let recorders call those who want to see or to change spans."""
         for recorder in self._recorders(*tracers):
+            recorder.marks = self._marks
             is_ours = recorder.owner._instrumentation_scope.name.startswith(_OURS)  # noqa: SLF001
-            recorder.hooks = self._observers.hooks(None if is_ours else self._rewrite, self._notice)
+            recorder.hooks = self._observers.hooks(
+                None if is_ours else self._rewrite, self._notice, self._roots, self._watched
+            )
 
     def shutdown(self) -> None:
         """Shut the processors down. What is recorded afterwards is counted as lost."""

@@ -59,34 +59,42 @@ class Mentions:
         if cython.compiled:
             memset(cython.address(self._numbers[0]), 0, _TABLE)
             for number, start in enumerate(starts, 1):
-                self._numbers[(ord(start[0]) << 7) | ord(start[1])] = number
+                for first in {start[0], start[0].upper()}:
+                    for second in {start[1], start[1].upper()}:
+                        self._numbers[(ord(first) << 7) | ord(second)] = number
 
     def may_be_in(self, text: str) -> bool:
         """Whether one of the words is in `text`; True for a text that is not ASCII, which nobody looked at.
 
         Some characters beyond ASCII are the same as a letter of ASCII when case is ignored.
         """
-        if not text.isascii():
-            return True
         if not cython.compiled:
-            lower = text.lower()
-            for word in self._words:  # noqa: SIM110 - `any` over a generator costs three times as much
-                if word in lower:
-                    return True
-            return False
+            return not text.isascii() or _is_any_in(text.lower(), self._words)
         size: cython.Py_ssize_t = 0
-        data = cython.cast(cython.p_uchar, PyUnicode_AsUTF8AndSize(text, cython.address(size)))
+        try:
+            data = cython.cast(cython.p_uchar, PyUnicode_AsUTF8AndSize(text, cython.address(size)))
+        except UnicodeEncodeError:  # a lone surrogate
+            return True
+        if size != len(text):
+            return True
         i: cython.Py_ssize_t
         number: cython.uchar
         before: cython.uint = 0
         here: cython.uint
         for i in range(size):
-            here = _lower(data[i])
+            here = data[i]
             number = self._numbers[(before << 7) | here]
             if number != 0 and _continues(data, i + 1, size, self._by_start[number - 1]):
                 return True
             before = here
         return False
+
+
+def _is_any_in(lower: str, words: tuple[str, ...]) -> bool:
+    for word in words:  # noqa: SIM110 - `any` over a generator costs three times as much
+        if word in lower:
+            return True
+    return False
 
 
 @cython.cfunc

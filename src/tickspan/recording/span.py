@@ -15,6 +15,7 @@ Interpreted or compiled from this one file (Cython's pure Python mode). OpenTele
 from __future__ import annotations
 
 import logging
+import sys
 import time
 
 from tickspan.recording.diagnostics import diagnostics
@@ -36,8 +37,11 @@ if cython.compiled:
         get_value,
     )
     from cython.cimports.cpython.dict import PyDict_SetItem
+    from cython.cimports.cpython.pythread import PyThread_get_thread_ident as get_ident
     from cython.cimports.posix.time import CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, timespec
 else:
+    from threading import get_ident
+
     PyDict_SetItem = dict.__setitem__
 
 _new = object.__new__
@@ -54,6 +58,8 @@ ALWAYS_ON = 1
 PARENT_BASED_ALWAYS_ON = 2
 HAS_IS_REMOTE = 0x100
 IS_REMOTE = 0x200
+_ASKED_AGAIN_NS = 100_000
+"""A thread that was in a known loop is so for a while: to ask costs a system call in Python 3.11."""
 _FEW = 64
 FEW_MORE = 24
 """Attributes after those of a preset: with more of them, the whole is kept and bounded as usual."""
@@ -171,6 +177,84 @@ class Hooks:
 
 
 @cython.cclass
+class SpanMarks:
+    """Marks that are compared for each span, so that whoever watches spans is seldom called.
+
+    A span that began after everything that can have held it up had ended, and that ends before its loop can
+    be late, costs a few comparisons of numbers. A mark that is too early lets somebody look in vain; one that
+    is too late would let a span be missed. Set by any thread, also while garbage is collected: numbers only.
+
+    `held_ns`: a span that began before this moment is told of when it ends, and one that starts before it.
+    `late_ns`: so is one that ends after it, and one that starts after it in a loop.
+    `loop_id`: `id` of the loop in which a start need not be told; 0 is none.
+    `open_spans`: that have started and not ended.
+    """
+
+    held_ns = cython.declare(cython.longlong, visibility="public")
+    late_ns = cython.declare(cython.longlong, visibility="public")
+    loop_id = cython.declare(cython.size_t, visibility="public")
+    open_spans = cython.declare(cython.longlong, visibility="public")
+    started = cython.declare(object, visibility="public")
+    ending = cython.declare(object, visibility="public")
+    _running_loop: object
+    _asked_thread: cython.ulong
+    _asked_ns: cython.longlong
+
+    def __init__(self, started: object = None, ending: object = None, running_loop: object = None) -> None:
+        """Call `started` and `ending` with the span; they do not raise.
+
+        `running_loop` returns the loop that runs in this thread, or None; without it no loop is told of.
+        """
+        self._running_loop = running_loop
+        self._asked_thread = 0
+        self._asked_ns = 0
+        self.held_ns = 0
+        self.late_ns = sys.maxsize
+        self.loop_id = 0
+        self.open_spans = 0
+        self.started = started
+        self.ending = ending
+
+    def __repr__(self) -> str:
+        return f"<SpanMarks {self.open_spans} open>"
+
+    @cython.cfunc
+    def _start(self, span: object, start_ns: cython.longlong) -> cython.int:
+        self.open_spans += 1
+        if self.held_ns > start_ns:
+            self.started(span)
+            return 0
+        if self.loop_id != 0 and self.late_ns >= start_ns:
+            if 0 <= start_ns - self._asked_ns < _ASKED_AGAIN_NS and get_ident() == self._asked_thread:
+                return 0
+        loop = None if self._running_loop is None else self._running_loop()
+        if loop is None:
+            return 0
+        if _id_of(loop) != self.loop_id or self.late_ns < start_ns:
+            self.started(span)
+        else:
+            self._asked_thread = get_ident()
+            self._asked_ns = start_ns
+        return 0
+
+    @cython.cfunc
+    def _end(self, span: object, start_ns: cython.longlong, end_ns: cython.longlong) -> cython.int:
+        if self.open_spans > 0:
+            self.open_spans -= 1
+        if self.held_ns > start_ns or self.late_ns < end_ns:
+            self.ending(span)
+        return 0
+
+
+@cython.cfunc
+@cython.inline
+def _id_of(one: object) -> cython.size_t:
+    if cython.compiled:
+        return cython.cast(cython.size_t, cython.cast(cython.p_void, one))
+    return id(one)
+
+
+@cython.cclass
 class Preset:
     """Attributes that many spans of one recorder have in common: cleaned and encoded once.
 
@@ -190,6 +274,7 @@ class SpanRecorder:
     """
 
     hooks = cython.declare(object, visibility="public")
+    marks = cython.declare(SpanMarks, visibility="public")
     is_enabled = cython.declare(cython.bint, visibility="public")
     sampling = cython.declare(cython.int, visibility="public")
     owner = cython.declare(object, visibility="public")
@@ -250,6 +335,7 @@ class SpanRecorder:
         """
         self.owner = owner
         self.hooks = None
+        self.marks = None
         self.is_enabled = True
         self.sampling = sampling
         self.stream = stream
@@ -443,6 +529,8 @@ class SpanRecorder:
             span.set_attributes(attributes)
         if links:
             span._add_links(links)
+        if self.marks is not None:
+            self.marks._start(span, span._start_ns)
         if self.hooks is not None and self.hooks.on_start is not None:
             self.hooks.on_start(span, context)
         return span
@@ -709,6 +797,8 @@ class RecordingSpan:
         hooks = recorder.hooks
         if self._ended is not None:
             self._ended()
+        if recorder.marks is not None:
+            recorder.marks._end(self, self._start_ns, self._end_ns)
         if hooks is not None and hooks.on_ending is not None:
             hooks.on_ending(self)
         self._state = _ENDED

@@ -37,6 +37,20 @@ class Hooks:
     on_end: Callable[..., None] | None
     def __init__(self, on_start: Any = None, on_ending: Any = None, on_end: Any = None) -> None: ...
 
+class SpanMarks:
+    held_ns: int
+    late_ns: int
+    loop_id: int
+    open_spans: int
+    started: Callable[[Any], object] | None
+    ending: Callable[[Any], object] | None
+    def __init__(
+        self,
+        started: Callable[[Any], object] | None = None,
+        ending: Callable[[Any], object] | None = None,
+        running_loop: Callable[[], object] | None = None,
+    ) -> None: ...
+
 class Preset:
     @property
     def values(self) -> dict[str, Any]: ...
@@ -46,6 +60,7 @@ class Preset:
 class SpanRecorder:
     stream: Any
     hooks: Hooks | None
+    marks: SpanMarks | None
     is_enabled: bool
     sampling: int
     owner: Any

@@ -625,10 +625,12 @@ def encode_log(
     trace_id: int,
     span_id: int,
     event_name: str,
+    before: bytes = b"",
 ) -> bytes:
     """A `LogRecord`, framed as an entry of `ScopeLogs.log_records`.
 
     Zero and empty arguments are left out. `body` is a clean value; None is no body. `flags` are W3C's.
+    `before` are attributes that come before `attributes`, and a severity, by `encode_log_constants`.
     """
     w: _Writer = _writer()
     since: cython.Py_ssize_t
@@ -645,6 +647,8 @@ def encode_log(
     if dropped_attributes:
         _number(w, 0x38, dropped_attributes)
     _key_values(w, 0x32, attributes)
+    if before:
+        _raw(w, before)
     if body is not None:
         since = w.size
         _any_value(w, body)
@@ -656,6 +660,20 @@ def encode_log(
     if time_ns:
         _fixed64(w, 0x09, time_ns)
     _head(w, 0x12, 0)
+    return _finished(w)
+
+
+def encode_log_constants(severity_number: int, severity_text: str, attributes: dict) -> bytes:
+    """What records of one line have in common, for `before` of `encode_log`: made once, used each time.
+
+    Severity and text of such a record are 0 and empty there.
+    """
+    w: _Writer = _writer()
+    _key_values(w, 0x32, attributes)
+    if severity_text:
+        _text(w, 0x1A, severity_text)
+    if severity_number:
+        _number(w, 0x10, severity_number)
     return _finished(w)
 
 

@@ -17,6 +17,7 @@ DB_STORED_PROCEDURE_NAME: Final = "db.stored_procedure.name"
 DB_SYSTEM_NAME: Final = "db.system.name"
 
 DB_CLIENT_OPERATION_DURATION: Final = "db.client.operation.duration"
+DB_CLIENT_RESPONSE_RETURNED_ROWS: Final = "db.client.response.returned_rows"
 
 DB_CLIENT_CONNECTION_POOL_NAME: Final = "db.client.connection.pool.name"
 DB_CLIENT_CONNECTION_STATE: Final = "db.client.connection.state"

@@ -19,9 +19,9 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler
 
 from tickspan.providers import LoggerProvider, MeterProvider, TracerProvider
+from tickspan.received import ReceivedSpan, Telemetry, decode_logs, decode_metrics
 from tickspan.recording import strict
 from tickspan.semconv.common import SERVICE_NAME
-from tickspan.testing.decoding import ReceivedSpan, Telemetry, decode_logs, decode_metrics
 from tickspan.testing.sink import MemorySink
 from tickspan.testing.vocabulary import undeclared
 

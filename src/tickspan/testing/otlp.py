@@ -9,7 +9,7 @@ from typing import Self
 
 from tickspan_spool.receiver import Batch, Limits, Receiver, ReceiverStatistics, Response
 
-from .decoding import (
+from tickspan.received import (
     ReceivedLog,
     ReceivedMetric,
     ReceivedSpan,

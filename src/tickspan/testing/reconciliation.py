@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from tickspan.received import ReceivedSpan
 from tickspan.semconv import trading
-from tickspan.testing.decoding import ReceivedSpan
 from tickspan.testing.venue import Truth, VenueOrder
 
 

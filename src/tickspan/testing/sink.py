@@ -11,7 +11,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from tickspan_spool.entries import Entry, Signal, StreamKey, export_request
 from tickspan_spool.reasons import Reason
 
-from tickspan.testing.decoding import Telemetry, decode_requests
+from tickspan.received import Telemetry, decode_requests
 
 _REQUESTS = {
     "traces": ExportTraceServiceRequest,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from tickspan.received import ReceivedLog, ReceivedMetric, ReceivedSpan, Telemetry
 from tickspan.semconv import trading
-from tickspan.testing.decoding import ReceivedLog, ReceivedMetric, ReceivedSpan, Telemetry
 
 _OURS: Final = ("trading.", "tickspan.trading.")
 _ON_METRICS: Final = trading.METRIC_ATTRIBUTES | trading.OPT_IN_METRIC_ATTRIBUTES

@@ -8,6 +8,7 @@ from tickspan.trading.feed import Feed
 from tickspan.trading.feeds import Feeds
 from tickspan.trading.latency import Point, Segment
 from tickspan.trading.limits import RateLimits
+from tickspan.trading.listening import OrderListener, OrderState, listen, version_of
 from tickspan.trading.manual import (
     annotate_order,
     decision,
@@ -65,6 +66,7 @@ from tickspan.trading.ticks import (
     set_current_tick,
     tick_scope,
 )
+from tickspan.trading.transactions import Transaction, start_transaction
 from tickspan.trading.venues import (
     LimitField,
     OrderRoute,
@@ -90,10 +92,12 @@ __all__ = [
     "OrderCall",
     "OrderCallPatch",
     "OrderKey",
+    "OrderListener",
     "OrderMethod",
     "OrderOperation",
     "OrderRequest",
     "OrderRoute",
+    "OrderState",
     "OrderStatistics",
     "OrderStatus",
     "OrderStore",
@@ -118,6 +122,7 @@ __all__ = [
     "TickKind",
     "TickRef",
     "TradingSettings",
+    "Transaction",
     "Trigger",
     "VenueClocks",
     "VenueProfile",
@@ -133,6 +138,7 @@ __all__ = [
     "is_quiet",
     "kill_switch",
     "limits_of",
+    "listen",
     "open_call",
     "open_message",
     "order_span",
@@ -147,10 +153,12 @@ __all__ = [
     "risk_check",
     "set_current_tick",
     "shutdown",
+    "start_transaction",
     "status_of",
     "strategy",
     "tick_scope",
     "transaction",
     "use_store",
+    "version_of",
     "with_argument",
 ]

@@ -89,6 +89,10 @@ class CallKeeper(Protocol):
         """The call failed; the order that it was to create, if it was one."""
         ...
 
+    def answered(self, call: OrderCall) -> None:
+        """The venue's answer came after the call was over."""
+        ...
+
     def finished(self, call: OrderCall) -> None:
         """The call's span is to end."""
         ...
@@ -206,6 +210,8 @@ class OrderCall:
             self._announce()
         if self.is_open or point not in self.points:
             self.points[point] = at_ns if at_ns is not None else self._orders.clock.monotonic_ns()
+            if point is Point.ANSWERED and not self.is_open:
+                self._orders.answered(self)
 
     def attempt(self, route: str) -> None:
         """The request is handed to the transport: once more, if the route (without its query) was before.

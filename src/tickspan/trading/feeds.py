@@ -21,7 +21,9 @@ from opentelemetry.trace import INVALID_SPAN, SpanKind, Tracer
 
 from tickspan.config import TradingSettings
 from tickspan.instrumentation import exception_attributes, is_suppressed, type_name
+from tickspan.instrumentation.forks import renew_after_fork
 from tickspan.instrumentation.operation import SECONDS_FROM_10_US
+from tickspan.instrumentation.watch import Watch, process_watch
 from tickspan.semconv import trading as names
 from tickspan.semconv.common import ERROR_TYPE
 from tickspan.trading.attributes import Attributes, AttributeValue
@@ -29,11 +31,9 @@ from tickspan.trading.clocks import VenueClocks
 from tickspan.trading.connection import ConnectAttempt
 from tickspan.trading.events import ERROR, INFO, WARN, Events
 from tickspan.trading.feed import OTHER, Feed, FeedPlace, Record
-from tickspan.trading.forks import renew_after_fork
 from tickspan.trading.moments import Clock
 from tickspan.trading.observing import Observed, Readings, Series, Together, observe
 from tickspan.trading.staleness import SILENT
-from tickspan.trading.watch import Watch, process_watch
 
 MAX_FEEDS: Final = 1_000
 """Streams of one instrumentor that are told apart."""
@@ -196,7 +196,7 @@ class Feeds:
 
     def close(self) -> None:
         """Watch nothing any longer; what was counted stays readable."""
-        (self._watch or process_watch()).remove(self)
+        (self._watch or process_watch("feeds")).remove(self)
         for feed in self.feeds():
             feed.closed()
         with self._lock:
@@ -261,7 +261,7 @@ class Feeds:
 
     def _begin_watching(self) -> None:
         self._is_watched = True
-        (self._watch or process_watch()).add(self)
+        (self._watch or process_watch("feeds")).add(self)
 
     def _added(
         self, identity: Hashable, place: FeedPlace, is_private: bool | None, owners: tuple[object, ...]

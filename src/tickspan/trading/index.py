@@ -33,6 +33,7 @@ class Entry:
         "ended_ns",
         "is_foreign",
         "is_held",
+        "is_measured",
         "is_written",
         "kind",
         "newer",
@@ -49,6 +50,8 @@ class Entry:
         """The names by which it is found; one alone is no tuple, which is half as large."""
         self.is_foreign = is_foreign
         """Another process tells its life: it was inherited, or found in the store."""
+        self.is_measured = False
+        """The stages up to the venue's answer count among the measurements."""
         self.is_written = False
         self.is_held = False
         self.ended_ns: int | None = None

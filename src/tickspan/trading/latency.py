@@ -133,6 +133,12 @@ def elapsed_s(stage: Stage, points: Points) -> float | None:
     return (end - start) / 1e9
 
 
+UP_TO_THE_ANSWER: Final = frozenset(
+    stage for stage in STAGES if stage.end in {Point.CALLED, Point.SENT, Point.ANSWERED}
+)
+"""Stages that are over when the venue has answered, however long the order lives."""
+
+
 def stages(points: Points) -> dict[Stage, float]:
     """Every stage that can be told, in seconds."""
     told = ((stage, elapsed_s(stage, points)) for stage in STAGES)

@@ -18,10 +18,10 @@ from opentelemetry._logs import Logger, SeverityNumber
 from opentelemetry.metrics import Meter
 
 from tickspan.config import TradingSettings
+from tickspan.instrumentation.forks import renew_after_fork
 from tickspan.semconv import trading as names
 from tickspan.trading.attributes import Attributes
 from tickspan.trading.events import ERROR, WARN, Events
-from tickspan.trading.forks import renew_after_fork
 from tickspan.trading.moments import Clock
 from tickspan.trading.observing import Observed, Readings, Series, Together, observe
 from tickspan.trading.venues import LimitField, VenueProfile, profile_of

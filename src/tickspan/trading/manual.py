@@ -36,6 +36,7 @@ from tickspan.trading.registry import Orders
 from tickspan.trading.scope import OpenDecision, current_strategy, next_annotations, open_decision
 from tickspan.trading.tally import PLACE_KEYS
 from tickspan.trading.ticks import current_tick
+from tickspan.trading.transactions import trace_id_of
 
 _SCOPE: Final = "tickspan.trading"
 _BASIS_POINTS: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0)
@@ -105,6 +106,11 @@ class _SpanSection(_Section):
         self._attributes = attributes
         self._token: Token[Context] | None = None
         self._span: Span = trace.INVALID_SPAN
+
+    @property
+    def trace_id(self) -> str:
+        """Of its trace, 32 hexadecimal digits; zeros without telemetry, and before it has begun."""
+        return trace_id_of(self._span)
 
     def _begin(self) -> None:
         tracer = trace.get_tracer(_SCOPE)

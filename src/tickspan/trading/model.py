@@ -106,7 +106,7 @@ class RejectReason(StrEnum):
 
 
 class RejectOrigin(StrEnum):
-    """Who refused."""
+    """Who refused an order: a check before it, the client library, a gateway or the venue."""
 
     CLIENT_RISK = "client_risk"
     CLIENT_LIBRARY = "client_library"

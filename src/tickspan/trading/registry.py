@@ -30,13 +30,13 @@ from opentelemetry.trace import (
 )
 
 from tickspan.config import TradingSettings
+from tickspan.instrumentation.forks import renew_after_fork
 from tickspan.instrumentation.suppression import bare
 from tickspan.recording import Guard
 from tickspan.semconv import trading as names
-from tickspan.trading import attributes, audit, lifecycle
+from tickspan.trading import attributes, audit, lifecycle, listening
 from tickspan.trading.accounts import Accounts
 from tickspan.trading.calls import OrderCall
-from tickspan.trading.forks import renew_after_fork
 from tickspan.trading.index import Entry, OrderIndex
 from tickspan.trading.kinds import OrderKind, OrderKinds
 from tickspan.trading.latency import Point, Segment
@@ -77,6 +77,8 @@ _LAST_QUESTION: Final = 0.8
 """The part of a report's wait after which the store is asked once more."""
 _LAST_WORD_NS: Final = 500_000_000
 """How long the store is asked about what waits when the registry closes."""
+_ANSWER_DELAY_S: Final = 0.05
+"""After which answers are measured, many at once, off the path of the order."""
 _Likeness = tuple[object, ...]
 
 
@@ -146,6 +148,7 @@ class Orders:
         self._lost: dict[_Likeness, Entry] = {}
         """Orders whose fate nobody knows, by what another one would have to be to double them."""
         self._schedule = Schedule(f"tickspan-{name}")
+        self._answers = self._schedule.line(_ANSWER_DELAY_S, self._guarded(self._measure_answer))
         self._lives = self._schedule.line(self.settings.lifecycle_delay_s, self._guarded(self._write_life))
         self._doubts = self._schedule.line(self.settings.unknown_after_s, self._guarded(self._tell_unknown))
         self._evicted = self._schedule.line(0.0, self._guarded(self._tell_evicted))
@@ -202,6 +205,7 @@ class Orders:
         is_announced = not (request.is_named_later and len(coming) == 1)
         for one in coming if is_announced else ():
             self._tell.new(one.kind, one.order, one.request, context, anchor.wall_ns)
+            listening.hear(one.kind.venue, one.order)
         if stale_s is not None and cause.tick is not None:
             tell_stale_decision(self._tell.events, cause.tick, stale_s, known, span.get_span_context())
         # A venue gets nothing of ours, whoever makes the request.
@@ -382,10 +386,18 @@ class Orders:
         self._perform(news)
         return self._order_of(call)
 
+    def answered(self, call: OrderCall) -> None:
+        """The venue has answered, and the call is over."""
+        for entry in call.entries:
+            if not entry.kind.is_untold:
+                self._answers.add(entry)
+
     def finished(self, call: OrderCall) -> None:
         """The call's span ends now."""
         if call.operation is OrderOperation.CANCEL:
             self._tell.cancel_answered(call)
+        if Point.ANSWERED in call.points:
+            self.answered(call)
         call.span.end(call.anchor.wall(self.clock.monotonic_ns()))
 
     # Who an order is, and why.
@@ -664,6 +676,8 @@ class Orders:
                 self._tell.suspected(one)
                 continue
             one.record.last_event = self._tell.tell(one) or one.record.last_event
+            if not one.entry.kind.is_untold:
+                listening.hear(one.entry.kind.venue, one.after)
             if one.after.status is OrderStatus.UNKNOWN and one.before.status is not OrderStatus.UNKNOWN:
                 self._doubts.add(one.entry)
             if one.effects and isinstance(one.effects[-1], Closed):
@@ -704,6 +718,15 @@ class Orders:
         kind = self._kinds.of(_as_request(update), None, None, None)
         self._tell.unmatched(kind, update)
 
+    def _measure_answer(self, entry: Entry) -> None:
+        """The stages up to the venue's answer, once."""
+        with self._lock:
+            if entry.is_measured or entry.is_written or entry.is_foreign:
+                return
+            entry.is_measured = True
+            record = entry.record()
+        self._tell.answered(entry.kind, record)
+
     def _write_life(self, entry: Entry) -> None:
         """The order's lifecycle span, once; of an order that is still open as incomplete."""
         with self._lock:
@@ -711,7 +734,7 @@ class Orders:
                 return
             entry.is_written = True
             record = entry.record()
-        self._tell.life(entry.kind, record, self.clock.monotonic_ns())
+        self._tell.life(entry.kind, record, self.clock.monotonic_ns(), is_measured=entry.is_measured)
         with self._lock:
             if record.order.is_closed:
                 self._index.rest(entry)

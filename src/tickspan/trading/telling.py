@@ -17,7 +17,7 @@ from tickspan.trading import attributes, lifecycle
 from tickspan.trading.audit import Fact, Trail, facts
 from tickspan.trading.events import ERROR, INFO, WARN, Events
 from tickspan.trading.journal import Journal
-from tickspan.trading.latency import CANCEL_TO_ACK, Point, Segment, elapsed_s, stages
+from tickspan.trading.latency import CANCEL_TO_ACK, UP_TO_THE_ANSWER, Point, Segment, elapsed_s, stages
 from tickspan.trading.lifecycle import Effect, Order, Told
 from tickspan.trading.measures import Extra, Measures
 from tickspan.trading.model import (
@@ -269,8 +269,17 @@ class Teller:
         """An open order had to leave a full registry."""
         self.measures.add(kind, names.METRIC_ORDER_EVICTIONS)
 
-    def life(self, kind: OrderKind, record: Record, now_ns: int) -> None:
-        """The whole life of an order, when it is over or when we are; and its stages as measurements."""
+    def answered(self, kind: OrderKind, record: Record) -> None:
+        """The stages up to the venue's answer, as measurements: an order may stand for days after it."""
+        for stage, seconds in stages(record.points).items():
+            if stage in UP_TO_THE_ANSWER and stage.metric is not None:
+                self.measures.record(kind, stage.metric, seconds, context=record.context)
+
+    def life(self, kind: OrderKind, record: Record, now_ns: int, *, is_measured: bool) -> None:
+        """The whole life of an order, when it is over or when we are; and its stages as measurements.
+
+        Those up to the answer are left out if they are measured already.
+        """
         if kind.is_untold:
             return
         order, points = record.order, dict(record.points)
@@ -281,7 +290,7 @@ class Teller:
         known[names.TRIGGER] = record.trigger._value_
         for stage, seconds in stages(points).items():
             known[stage.attribute] = seconds
-            if stage.metric is not None:
+            if stage.metric is not None and not (is_measured and stage in UP_TO_THE_ANSWER):
                 self.measures.record(kind, stage.metric, seconds, context=record.context)
         ended_ns = max(*points.values(), order.last_report_ns or 0) if order.is_closed else now_ns
         anchor = Anchor(record.called_ns, record.called_wall_ns)

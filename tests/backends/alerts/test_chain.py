@@ -25,7 +25,7 @@ from scripts.collector import CONFIGURATIONS, Collector, running_collector
 from scripts.collector_alerts import texts
 from scripts.prometheus import Prometheus, running_prometheus
 from scripts.servers import free_port
-from tickspan.testing.decoding import Telemetry
+from tickspan.received import Telemetry
 from tickspan.testing.venue import Behaviour, VenueSimulator
 
 pytestmark = [pytest.mark.backends, pytest.mark.e2e]

@@ -17,8 +17,9 @@ from typing import Any, cast
 from tickspan_spool import agent
 from tickspan_spool.agent import AgentStatus
 from tickspan_spool.liaison import AgentPlaces, launch
+from tickspan_spool.semconv import LOG_RECORD_UID
 
-from tickspan.testing.decoding import ReceivedLog, ReceivedMetric, ReceivedSpan, Value
+from tickspan.received import ReceivedLog, ReceivedMetric, ReceivedSpan, Value
 from tickspan.testing.otlp import OtlpServer
 
 PROGRAMS = Path(__file__).with_name("programs")
@@ -39,7 +40,7 @@ class Audit:
         logs: likewise.
         missing: ids that never arrived.
         doubled: ids that arrived more than once.
-        changed: ids of records that arrived with another name, trace or attribute.
+        changed: ids of records that arrived with another name, trace or attribute, or with another's uid.
         unknown: ids that arrived and were not noted as ended.
     """
 
@@ -164,7 +165,10 @@ class Stage:
             logs=len(ended["logs"].items() & dict(arrived["logs"]).items()),
             missing=tuple(self._missing()),
             doubled=tuple(key for signal in arrived for key in _doubled(arrived[signal])),
-            changed=tuple(key for signal in arrived for key in _changed(ended[signal], arrived[signal])),
+            changed=(
+                *(key for signal in arrived for key in _changed(ended[signal], arrived[signal])),
+                *_with_anothers_uid(self.logs()),
+            ),
             unknown=tuple(
                 key for signal in arrived for key, _ in arrived[signal] if key not in ended[signal]
             ),
@@ -273,7 +277,8 @@ def _of_span(span: ReceivedSpan) -> tuple[str, tuple[Any, ...]]:
 
 
 def _of_log(record: ReceivedLog) -> tuple[str, tuple[Any, ...]]:
-    return _identity(record), (None, record.body, _frozen(record.attributes))
+    written = {key: value for key, value in record.attributes.items() if key != LOG_RECORD_UID}
+    return _identity(record), (None, record.body, _frozen(written))
 
 
 def _identity(record: ReceivedLog) -> str:
@@ -295,6 +300,13 @@ def _doubled(arrived: Sequence[tuple[str, Any]]) -> Iterable[str]:
 
 def _changed(ended: Mapping[str, Any], arrived: Sequence[tuple[str, Any]]) -> Iterable[str]:
     return [key for key, content in arrived if key in ended and ended[key] != content]
+
+
+def _with_anothers_uid(records: Sequence[ReceivedLog]) -> Iterable[str]:
+    """What waited in memory alone has none."""
+    uids = {(_identity(record), record.attributes.get(LOG_RECORD_UID)) for record in records}
+    times = Counter(uid for _, uid in uids)
+    return [key for key, uid in uids if uid is not None and times[uid] > 1]
 
 
 def _instance(metric: ReceivedMetric) -> str:

@@ -14,10 +14,10 @@ from tickspan_spool.taps import TapBatch
 
 from tickspan.analysis.sql import Dialect, canonicalise
 from tickspan.processors.queries.tap import QueryTap
+from tickspan.received import ReceivedLog
 from tickspan.recording.wire import encode_resource, encode_span
 from tickspan.semconv import db
 from tickspan.semconv import findings as names
-from tickspan.testing.decoding import ReceivedLog
 from tickspan.testing.sink import MemorySink
 
 START_S: Final = 1_700_000_000

@@ -21,9 +21,9 @@ from probing import Probing
 
 from scripts.servers import DatabaseServer
 from tickspan.analysis.findings import Severity
+from tickspan.received import Value
 from tickspan.semconv import findings as names
 from tickspan.testing import Capture, capture
-from tickspan.testing.decoding import Value
 
 _NAME = "healthy_desk"
 _BEGUN = dt.datetime(2026, 1, 5, 9, 30, tzinfo=dt.UTC)

@@ -20,9 +20,9 @@ from tickspan.alerts.notice import Notice, NoticeState
 from tickspan.alerts.tap import AlertTap
 from tickspan.analysis.rules.tiers import Tier
 from tickspan.config import AlertSettings
+from tickspan.received import ReceivedLog
 from tickspan.recording.wire import encode_log, encode_resource
 from tickspan.semconv import alerts as names
-from tickspan.testing.decoding import ReceivedLog
 from tickspan.testing.sink import MemorySink
 
 PROCESS = "101-7-ab"

@@ -58,6 +58,7 @@ def test_the_wiring_loads_neither_rules_nor_opentelemetry() -> None:
             "tickspan.alerts.wiring",
             "tickspan.config",
             "tickspan.config.conversion",
+            "tickspan.config.presets",
             "tickspan.config.reading",
             "tickspan.config.schema",
             "tickspan.version",

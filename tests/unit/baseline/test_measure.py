@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from opentelemetry.trace import SpanKind
 
-from tickspan.testing.decoding import ReceivedSpan, ReceivedStatus, Value
+from tickspan.received import ReceivedSpan, ReceivedStatus, Value
 from tickspan.testing.venue import Execution, Request, Side, Status, Truth, VenueOrder
 
 FILE = Path(__file__).parents[3] / "benchmarks" / "baseline" / "measure.py"

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 from benchmarks.sidebyside.costs import Spread
 from benchmarks.trading import backtests, memory, place, profiles, profiling
-from tickspan.testing.decoding import ReceivedMetric, ReceivedPoint, Temporality
+from tickspan.received import ReceivedMetric, ReceivedPoint, Temporality
 
 
 def metric(temporality: Temporality, *values: float, **attributes: str) -> ReceivedMetric:

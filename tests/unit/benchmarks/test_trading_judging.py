@@ -12,7 +12,7 @@ from opentelemetry.trace import SpanKind
 
 from benchmarks.trading import alarms, matching, orders, scheduling, stock, wire, wiring
 from benchmarks.trading.frames import client_id_of, execution_id_of
-from tickspan.testing.decoding import ReceivedLog, ReceivedSpan, ReceivedStatus
+from tickspan.received import ReceivedLog, ReceivedSpan, ReceivedStatus
 from tickspan.testing.venue import Execution, Request, Truth, VenueOrder
 from tickspan.testing.venue.orders import Side, Status
 

@@ -27,7 +27,8 @@ def test_every_key_can_be_set_by_its_variable(tmp_path: Path):
 
 
 def test_what_must_not_be_shown_is_marked():
-    assert [key.name for key in setting_keys() if key.is_secret] == ["trading.salt", "trading.store"]
+    secrets = [key.name for key in setting_keys() if key.is_secret]
+    assert secrets == ["trading.salt", "trading.store", "cache.url", "redis.password"]
 
 
 def test_the_settings_of_trading_are_those_its_package_takes():

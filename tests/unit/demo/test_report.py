@@ -14,7 +14,7 @@ from tickspan.demo.report import (
     quantile,
     stages_of,
 )
-from tickspan.testing.decoding import ReceivedSpan, ReceivedStatus, Value
+from tickspan.received import ReceivedSpan, ReceivedStatus, Value
 
 _WELL = DemoReport(
     orders=3,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tickspan.demo.signals import Signal, tell
-from tickspan.testing.decoding import ReceivedLog, ReceivedMetric, ReceivedPoint, Telemetry
+from tickspan.received import ReceivedLog, ReceivedMetric, ReceivedPoint, Telemetry
 
 
 def event(name: str, **attributes: Any) -> ReceivedLog:

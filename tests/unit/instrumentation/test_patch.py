@@ -9,12 +9,16 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Generator, Mapping
+from dataclasses import replace
 from types import ModuleType
 from typing import Any, NoReturn
 
 import pytest
 from opentelemetry import baggage
+from opentelemetry._logs import NoOpLogger
 from opentelemetry.context import Context
+from opentelemetry.metrics import NoOpMeter
+from opentelemetry.trace import SpanKind
 
 from tickspan.instrumentation import (
     Duration,
@@ -27,8 +31,11 @@ from tickspan.instrumentation import (
     Wrap,
     suppressed,
 )
+from tickspan.instrumentation.operation import Repetition
+from tickspan.providers import TracerProvider
 from tickspan.recording import strict
 from tickspan.testing import Capture, Point, RecordedEvent, RecordedSpan
+from tickspan.testing.sink import MemorySink
 
 DURATION = Duration("db.client.operation.duration", "How long it took.", attributes=("db.operation.name",))
 
@@ -432,6 +439,27 @@ def test_an_operation_ends_once(bench: Workbench, telemetry: Capture) -> None:
 def test_an_operation_has_the_times_it_is_given(bench: Workbench, telemetry: Capture) -> None:
     bench.start(Operation("CALL"), start_time_ns=5, is_current=False).succeed(end_time_ns=9)
     assert [(span.start_ns, span.end_ns) for span in telemetry.spans()] == [(5, 9)]
+
+
+def test_an_operation_that_is_kept_is_told_as_one_that_is_not(bench: Workbench, telemetry: Capture) -> None:
+    kept = Operation("CALL", {"db.query.text": "GET ?"}, repetition=Repetition())
+    for operation in (kept, kept, replace(kept, repetition=None)):
+        bench.start(operation).succeed({"rows": 1})
+    expected = ("CALL", "client", {"db.query.text": "GET ?", "rows": 1})
+    assert [(s.name, s.kind, dict(s.attributes)) for s in telemetry.spans()] == [expected] * 3
+
+
+def test_what_is_kept_of_an_operation_is_of_the_recorder_that_starts_it() -> None:
+    kept, sink = Operation("CALL", {"db.query.text": "GET ?"}, repetition=Repetition()), MemorySink()
+    for _ in range(2):
+        tracers = TracerProvider(shutdown_on_exit=False, sink=sink)
+        bench = Workbench("test", tracers.get_tracer("test"), NoOpMeter("test"), NoOpLogger("test"), {})
+        for _ in range(2):
+            bench.start(kept).succeed({"rows": 1})
+        assert kept.repetition is not None
+        assert kept.repetition.preset[0] is bench.recorder
+    expected = ("CALL", SpanKind.CLIENT, {"db.query.text": "GET ?", "rows": 1})
+    assert [(s.name, s.kind, dict(s.attributes)) for s in sink.telemetry().spans] == [expected] * 4
 
 
 def test_inspect_sees_through_a_patched_class(lib: Any, bench: Workbench) -> None:

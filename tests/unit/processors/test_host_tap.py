@@ -12,7 +12,7 @@ from tickspan_spool.taps import Finding, ProcessEnd, TapBatch, decoded
 
 from tickspan.processors.host import HostTap
 from tickspan.providers.samples import Sample, Value
-from tickspan.testing.decoding import ReceivedMetric, decode_metrics
+from tickspan.received import ReceivedMetric, decode_metrics
 
 NOW_NS = 1_700_000_000 * 10**9
 BOOTED_NS = NOW_NS - 3600 * 10**9

@@ -34,7 +34,7 @@ from tickspan_spool.entries import Entry, Signal, StreamKey, export_request
 from tickspan_spool.reasons import Reason
 
 from tickspan.providers.logger import Logger, LoggerProvider
-from tickspan.testing.decoding import ReceivedLog, decode_logs
+from tickspan.received import ReceivedLog, decode_logs
 
 MARKER = "M4rkerOfASecret"
 RESOURCE = Resource({"service.name": "bot", "service.version": 3}, "https://resource.example/1")

@@ -27,7 +27,7 @@ from tickspan_spool.reasons import Reason
 
 from tickspan.providers.handler import OTLPHandler
 from tickspan.providers.logger import LoggerProvider
-from tickspan.testing.decoding import ReceivedLog, decode_logs
+from tickspan.received import ReceivedLog, decode_logs
 
 MARKER = "M4rkerOfASecret"
 SPAN = set_span_in_context(

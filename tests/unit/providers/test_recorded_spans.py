@@ -36,9 +36,9 @@ from opentelemetry.trace import (
 from tickspan_spool.reasons import Reason
 
 from tickspan.providers import RecordedSpan, TracerProvider
+from tickspan.received import ReceivedSpan
 from tickspan.recording.guard import DISABLE_AFTER
 from tickspan.testing import CountedIds
-from tickspan.testing.decoding import ReceivedSpan
 from tickspan.testing.sink import MemorySink
 
 

@@ -18,10 +18,10 @@ import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from tickspan_spool.entries import Entry, StreamKey, export_request
 
+from tickspan.received import ReceivedPoint, decode_metrics
 from tickspan.recording import metering as source
 from tickspan.recording import wire
 from tickspan.testing import FakeClock
-from tickspan.testing.decoding import ReceivedPoint, decode_metrics
 
 KEY = StreamKey("metrics", b"", b"")
 THREADS = 8

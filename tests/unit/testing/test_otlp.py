@@ -24,7 +24,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import Link, SpanContext, SpanKind, StatusCode
 from tickspan_spool.receiver import Response
 
-from tickspan.testing.decoding import (
+from tickspan.received import (
     ReceivedEvent,
     ReceivedLink,
     ReceivedLog,

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 from opentelemetry.trace import SpanKind, StatusCode
 
-from tickspan.testing.decoding import ReceivedSpan, ReceivedStatus, Value
+from tickspan.received import ReceivedSpan, ReceivedStatus, Value
 from tickspan.testing.reconciliation import Reconciliation, count_secrets, reconcile, traces_of_orders
 from tickspan.testing.venue import Execution, Side, Status, Truth, VenueOrder
 

@@ -2,8 +2,8 @@
 
 from opentelemetry.trace import SpanKind, StatusCode
 
-from tickspan.testing.decoding import ReceivedSpan, ReceivedStatus
-from tickspan.testing.waterfall import order_traces, waterfall
+from tickspan.received import ReceivedSpan, ReceivedStatus
+from tickspan.waterfall import order_traces, waterfall
 
 
 def span(name: str, span_id: str, parent: str | None, start_ms: int, end_ms: int, trace: str = "t"):
@@ -55,3 +55,32 @@ def test_traces_without_an_order_are_left_out():
     assert [[one.name for one in trace] for trace in order_traces(spans)] == [
         ["trading.order.submit binance", "SELECT t"]
     ]
+
+
+def test_siblings_alike_without_children_are_one_line_where_that_is_asked_for():
+    spans = [
+        span("root", "1", None, 0, 10),
+        *(span("GET", f"g{at}", "1", at, at + 1) for at in range(3)),
+        span("SET", "s", "1", 4, 5),
+        span("GET", "g4", "1", 5, 8),
+        span("inner", "i", "g4", 6, 7),
+        span("GET", "g5", "1", 8, 9),
+        span("GET", "g6", "1", 9, 10),
+    ]
+    lines = waterfall(spans, 10, fold_from=3)
+    assert [(line.label.strip(), line.depth, line.count) for line in lines] == [
+        ("root", 0, 1),
+        ("GET x3", 1, 3),
+        ("SET", 1, 1),
+        ("GET", 1, 1),
+        ("inner", 2, 1),
+        ("GET", 1, 1),
+        ("GET", 1, 1),
+    ]
+    assert (lines[1].bar, lines[1].end_ns - lines[1].start_ns) == ("███       ", 3_000_000)
+    assert len(waterfall(spans, 10)) == len(spans)
+
+
+def test_parents_that_name_one_another_are_told_once_each():
+    lines = waterfall([span("a", "1", "2", 0, 1), span("b", "2", "1", 0, 1), span("c", "3", "3", 0, 1)])
+    assert [(line.label.strip(), line.depth) for line in lines] == [("a", 0), ("b", 1), ("c", 0)]

@@ -17,12 +17,12 @@ from opentelemetry.metrics import NoOpMeter
 from opentelemetry.trace import NoOpTracer
 
 from tickspan.instrumentation import Workbench, suppressed
+from tickspan.instrumentation.watch import Watch, process_watch
 from tickspan.providers import MeterProvider
 from tickspan.testing.capture import Capture, FakeClock, RecordedLogEvent
 from tickspan.testing.sink import MemorySink
 from tickspan.trading import Clock, Feed, Feeds, TradingSettings, VenueClocks, feeds_of
 from tickspan.trading.feeds import MAX_FEEDS
-from tickspan.trading.watch import Watch, process_watch
 
 SECOND = 1_000_000_000
 PLACE = {
@@ -602,14 +602,14 @@ def test_the_processs_watch_starts_anew_in_a_child(telemetry: Capture) -> None:
     if _fork() == 0:
         before = threading.active_count()
         trades(feeds_of(bench))
-        os.write(writer, f"{before} {threading.active_count()} {process_watch()!r}".encode())
+        os.write(writer, f"{before} {threading.active_count()} {process_watch('feeds')!r}".encode())
         os._exit(0)
     os.close(writer)
     with os.fdopen(reader) as told:
         assert told.read() == "1 2 <Watch of 1>"
     os.wait()
     bench.undo()
-    process_watch().stop()
+    process_watch("feeds").stop()
 
 
 def test_rows_of_one_instrumentor_share_their_streams(telemetry: Capture) -> None:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from order_stage import OrderStage, answer, beside_place, fill, replace_of, report, submit
+from order_stage import OrderStage, answer, beside_place, eventually, fill, replace_of, report, submit
 
 from tickspan.trading import (
     ClientIdUnique,
@@ -14,6 +14,7 @@ from tickspan.trading import (
     OrderOperation,
     OrderRequest,
     OrderStatus,
+    Point,
     Reject,
     RejectOrigin,
     Segment,
@@ -283,3 +284,31 @@ def test_a_refused_cancel_is_a_refusal_and_no_end_of_the_order(stage: OrderStage
     orders.begin(OrderRequest(OrderOperation.CANCEL, "sim", "test", venue_id="v-1")).fail("x", Reject("x"))
     assert {dict(series)["order.operation"] for series in stage.points("order.rejects")} == {"cancel"}
     assert stage.points("order.open") == {(): 1}
+
+
+def test_an_answer_is_measured_while_the_order_stands(stage: OrderStage) -> None:
+    orders = stage.orders()
+    call = orders.begin(submit())
+    call.mark(Point.SENT)
+    stage.pass_time(0.3)
+    call.mark(Point.ANSWERED)
+    call.acknowledge([answer(OrderStatus.NEW, "v-1")])
+    assert eventually(lambda: stage.points("wire_to_ack"))
+    orders.close()
+    assert [(point.count, point.value) for point in stage.telemetry.points("trading.wire_to_ack")] == [
+        (1, 0.3)
+    ]
+
+
+def test_an_answer_that_comes_after_the_call_is_measured_when_it_comes(stage: OrderStage) -> None:
+    orders = stage.orders()
+    call = orders.begin(submit())
+    call.mark(Point.SENT)
+    call.acknowledge()
+    stage.pass_time(0.2)
+    call.mark(Point.ANSWERED)
+    assert eventually(lambda: stage.points("wire_to_ack"))
+    orders.close()
+    assert [(point.count, point.value) for point in stage.telemetry.points("trading.wire_to_ack")] == [
+        (1, 0.2)
+    ]

@@ -35,9 +35,9 @@ class Shadow:
         return _same
 
     @staticmethod
-    def declare(kind: Any = None, **_options: Any) -> Any:
-        """An attribute of a C class: zero of a number, None of anything else."""
-        return 0 if isinstance(kind, CType) else None
+    def declare(kind: Any = None, value: Any = None, **_options: Any) -> Any:
+        """A variable with a value; or an attribute of a C class: zero of a number, None of anything else."""
+        return 0 if value is None and isinstance(kind, CType) else value
 
 
 cython: Final = Shadow()

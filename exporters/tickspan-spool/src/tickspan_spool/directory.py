@@ -17,7 +17,7 @@ from typing import Any, Final
 from .entries import Signal
 from .folder import GONE, ProcessFolder, is_locked
 from .home import FORMAT_FOLDER, LOCK, NEW, write_file
-from .layout import SIGNALS
+from .layout import ALL_SIGNALS, SIGNALS
 from .ledger import Ledger, add
 from .reasons import Reason
 
@@ -123,7 +123,7 @@ class SpoolDirectory:
         excess = self.size_bytes() - max_bytes
         letters, excess = _remove_oldest(self.dead_letter_folder, excess)
         quarantined, excess = _remove_oldest(self.quarantine_folder, excess)
-        lost: dict[Signal, int] = dict.fromkeys(SIGNALS, 0)
+        lost: dict[Signal, int] = dict.fromkeys(ALL_SIGNALS, 0)
         while excess > 0:
             oldest = self._oldest_droppable()
             if oldest is None:
@@ -134,7 +134,7 @@ class SpoolDirectory:
 
     def expire(self, age_limit_s: float = AGE_LIMIT_S) -> dict[Signal, int]:
         """Lose segments that this object has known for longer than the limit; items lost, by signal."""
-        now_s, lost = self._clock(), dict.fromkeys(SIGNALS, 0)
+        now_s, lost = self._clock(), dict.fromkeys(ALL_SIGNALS, 0)
         known = {
             path: folder for folder in self.folders() for path in map(folder.segment_path, folder.segments())
         }

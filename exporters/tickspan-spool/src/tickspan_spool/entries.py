@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 # The same literal as the receiver's, which loads protobuf: the sending side does not.
-Signal = Literal["traces", "metrics", "logs"]
+Signal = Literal["traces", "metrics", "logs", "profiles", "samples"]
 
 _FIELD_1, _FIELD_2, _FIELD_3 = b"\x0a", b"\x12", b"\x1a"
 _CONTINUED = 0x80
@@ -23,7 +23,8 @@ class StreamKey:
     """Where records belong: what they have in common and what is therefore written once.
 
     Attributes:
-        signal: "traces", "metrics" or "logs".
+        signal: "traces", "metrics" or "logs"; "profiles", of which each record is a whole request; "samples",
+            which are for taps of the agent alone and are in a form of their own.
         resource: a serialised `Resource` message, may be empty.
         scope: a serialised `InstrumentationScope` message, may be empty.
         resource_schema_url: of the resource group.
@@ -62,11 +63,14 @@ _ResourceGroup = dict[tuple[bytes, str], _ScopeGroup]
 
 
 def export_request(entries: Sequence[Entry]) -> bytes:
-    """The `Export{Trace,Metrics,Logs}ServiceRequest` of these entries, which are all of one signal.
+    """The `Export{Trace,Metrics,Logs,Profiles}ServiceRequest` of these entries, which are all of one signal.
 
     Resources, and scopes below them, stand in the order of first appearance; records keep their order within
-    a scope. No entries make the empty request `b""`, which OTLP allows.
+    a scope. No entries make the empty request `b""`, which OTLP allows. A profile has tables of its own,
+    which cannot be joined: give one at a time.
     """
+    if len(entries) == 1 and entries[0].stream.signal == "profiles":
+        return entries[0].body
     parts: list[bytes] = []
     for group in _grouped(entries).values():
         _append_resource_group(parts, list(group.values()))

@@ -21,6 +21,7 @@ from ._impl import segment
 from .entries import Entry, Signal, StreamKey
 from .home import LOCK, NEW, PAGE, write_file
 from .layout import (
+    ALL_SIGNALS,
     CODE_OF_SIGNAL,
     FLAG_LAGS,
     KIND_DEFINITION,
@@ -47,7 +48,7 @@ from .layout import (
 )
 from .ledger import Ledger
 from .reasons import REASONS, Reason
-from .track import Place, Track
+from .track import TAP_TRACK, VIEWER_TRACK, Place, Track
 
 if TYPE_CHECKING:
     from .sender import Destination
@@ -60,6 +61,8 @@ DESCRIPTION_COPY: Final = "process.copy.json"
 _KNOWN_SUFFIXES: Final = frozenset({".seg", ".ack", NEW})
 _KNOWN_NAMES: Final = frozenset({LOCK, READER_LOCK, PAGE, DESCRIPTION, DESCRIPTION_COPY, OPEN_SPANS})
 _ALIVE_FOR_S: Final = 1.0
+_MOST_HELD: Final = 4
+"""Segments that are kept for viewers who have not come so far."""
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _QUAD: Final = struct.Struct("<Q")
 
@@ -77,6 +80,7 @@ class ProcessDescription:
     destinations: tuple[Mapping[str, Any], ...] = ()
     """As `Destination.to_json` wrote them."""
     taps: tuple[str, ...] = ()
+    viewed_taps: tuple[str, ...] = ()
     fsync: str = "off"
     created_unix_ns: int = 0
     argv0: str = ""
@@ -111,6 +115,7 @@ def parse_description(text: bytes) -> ProcessDescription:
         service_name=_of(value, "service_name", ""),
         destinations=tuple(item for item in _of(value, "destinations", []) if isinstance(item, dict)),
         taps=tuple(item for item in _of(value, "taps", []) if isinstance(item, str)),
+        viewed_taps=tuple(item for item in _of(value, "viewed_taps", []) if isinstance(item, str)),
         fsync=_of(value, "fsync", "off"),
         created_unix_ns=_of(value, "created_unix_ns", 0),
         argv0=_of(value, "argv0", ""),
@@ -145,6 +150,7 @@ class ProcessFolder:
         self._lock = threading.RLock()
         self._claim = -1
         self._tracks: dict[tuple[Signal, int], Track] = {}
+        self._viewed: dict[tuple[Signal, str], Track] = {}
         self._walked: set[int] = set()
         self._damaged: set[int] = set()
         self._is_dead = False
@@ -322,10 +328,13 @@ class ProcessFolder:
     # Who reads what --------------------------------------------------------------------------------------
 
     def tracks(self) -> list[Track]:
-        """One for each destination of the process."""
-        for index, destination in enumerate(self.description.destinations):
-            if destination.get("signal") in SIGNALS:
-                self.track(destination["signal"], index)
+        """One for each destination of the process, and the taps' of log records that nobody else reads."""
+        signals = [destination.get("signal") for destination in self.description.destinations]
+        for index, signal in enumerate(signals):
+            if signal in ALL_SIGNALS:
+                self.track(signal, index)
+        if self.description.taps and "logs" not in signals:
+            self.track("logs", TAP_TRACK)  # so that what is lost before a tap has seen it is counted
         return list(self._tracks.values())
 
     def track(self, signal: Signal, destination: int) -> Track:
@@ -335,6 +344,29 @@ class ProcessFolder:
             if found is None:
                 found = self._tracks[signal, destination] = Track(self, signal, destination, self._clock)
             return found
+
+    def viewer_track(self, signal: Signal, viewer: str) -> Track:
+        """What a viewer sees of a signal. The last segments are kept until it has seen them.
+
+        It counts nowhere: not in the ledger, not in what is drained, not in what is lost.
+        """
+        with self._lock:
+            found = self._viewed.get((signal, viewer))
+            if found is None:
+                found = Track(self, signal, VIEWER_TRACK, self._clock, viewer)
+                self._viewed[signal, viewer] = found
+            return found
+
+    def forget_viewer(self, viewer: str, *, erases: bool = False) -> None:
+        """Keep nothing for this viewer any more; with `erases`, neither how far it had come."""
+        with self._lock:
+            for signal, _ in [key for key in self._viewed if key[1] == viewer]:
+                del self._viewed[signal, viewer]
+                if erases:
+                    with contextlib.suppress(OSError):
+                        _unlink(self.path / f"{signal}-{viewer}.ack")
+        with contextlib.suppress(OSError):
+            self.remove_read_segments()
 
     @property
     def is_drained(self) -> bool:
@@ -406,13 +438,19 @@ class ProcessFolder:
             tracks = self.tracks()
             if not tracks:
                 return []
-            needed = min(track.oldest_segment for track in tracks)
+            needed = self._held_for_viewers(min(track.oldest_segment for track in tracks))
             passed = [number for number in self.segments() if number < needed]
             if passed:
                 self._keep_open_spans(passed)
             for number in passed:
                 self._discard(number)
             return passed
+
+    def _held_for_viewers(self, needed: int) -> int:
+        if not self._viewed:
+            return needed
+        oldest = min(track.oldest_segment for track in self._viewed.values())
+        return min(needed, max(oldest, self.page().segment - _MOST_HELD))
 
     def _discard(self, number: int) -> None:
         path = self.segment_path(number)

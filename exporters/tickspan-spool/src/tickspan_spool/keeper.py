@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from .layout import REASON_ROOM, SIGNALS, WORD_AGENT_DROPS, WORD_DROPS, WORD_ENDED, by_reason
+from .layout import ALL_SIGNALS, REASON_ROOM, WORD_AGENT_DROPS, WORD_DROPS, WORD_ENDED, by_reason
 from .reasons import REASONS
 from .stock import LOGGER, Stock
 
@@ -201,7 +201,7 @@ class Keeper:
                 home.save_page()
 
     def _see_to_agent_if_needed(self) -> None:
-        ended = sum(self._stock.page[WORD_ENDED : WORD_ENDED + len(SIGNALS)])
+        ended = sum(self._stock.page[WORD_ENDED : WORD_ENDED + len(ALL_SIGNALS)])
         if ended != self._seen_ended or not self._is_seen_to:
             self._seen_ended = ended
             self._is_seen_to = self._see_to_agent()
@@ -211,7 +211,9 @@ class Keeper:
         page = self._stock.page
         losses = [
             sum(
-                page[first + code * REASON_ROOM + reason] for first in _LOSSES for code in range(len(SIGNALS))
+                page[first + code * REASON_ROOM + reason]
+                for first in _LOSSES
+                for code in range(len(ALL_SIGNALS))
             )
             for reason in range(len(REASONS))
         ]

@@ -16,7 +16,10 @@ from .entries import Signal, StreamKey
 from .reasons import REASONS, Reason
 
 SIGNALS: Final[tuple[Signal, ...]] = ("traces", "metrics", "logs")
-CODE_OF_SIGNAL: Final[Mapping[Signal, int]] = {signal: code for code, signal in enumerate(SIGNALS)}
+"""Those that have a ledger."""
+ALL_SIGNALS: Final[tuple[Signal, ...]] = (*SIGNALS, "profiles", "samples")
+"""In the order of their codes."""
+CODE_OF_SIGNAL: Final[Mapping[Signal, int]] = {signal: code for code, signal in enumerate(ALL_SIGNALS)}
 
 # Segment -------------------------------------------------------------------------------------------------
 
@@ -153,7 +156,7 @@ def unpack_stream_key(data: bytes) -> StreamKey | None:
     if len(data) < _KEY.size:
         return None
     code, *lengths = _KEY.unpack_from(data)
-    if code >= len(SIGNALS) or _KEY.size + sum(lengths) != len(data):
+    if code >= len(ALL_SIGNALS) or _KEY.size + sum(lengths) != len(data):
         return None
     parts: list[bytes] = []
     start = _KEY.size
@@ -162,7 +165,7 @@ def unpack_stream_key(data: bytes) -> StreamKey | None:
         start += length
     resource, scope, resource_schema_url, scope_schema_url = parts
     return StreamKey(
-        SIGNALS[code],
+        ALL_SIGNALS[code],
         resource,
         scope,
         resource_schema_url.decode(errors="replace"),
@@ -277,8 +280,8 @@ class Page:
     clean_exits: int = 0
     segment: int = 0
     pending: int = 0
-    counts: tuple[PageCounts, ...] = (PageCounts(),) * len(SIGNALS)
-    agent_drops: tuple[tuple[int, ...], ...] = ((0,) * len(REASONS),) * len(SIGNALS)
+    counts: tuple[PageCounts, ...] = (PageCounts(),) * len(ALL_SIGNALS)
+    agent_drops: tuple[tuple[int, ...], ...] = ((0,) * len(REASONS),) * len(ALL_SIGNALS)
 
     @property
     def is_exact(self) -> bool:
@@ -305,9 +308,9 @@ def parse_page(data: bytes) -> Page | None:
                 words[WORD_HANDED + code],
                 _reasons(words, WORD_DROPS + code * REASON_ROOM),
             )
-            for code in range(len(SIGNALS))
+            for code in range(len(ALL_SIGNALS))
         ),
-        tuple(_reasons(words, WORD_AGENT_DROPS + code * REASON_ROOM) for code in range(len(SIGNALS))),
+        tuple(_reasons(words, WORD_AGENT_DROPS + code * REASON_ROOM) for code in range(len(ALL_SIGNALS))),
     )
 
 

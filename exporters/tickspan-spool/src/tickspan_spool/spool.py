@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, cast
 
 from ._impl import segment
 from .entries import Signal, StreamKey
@@ -34,11 +34,12 @@ from .ledger import balance
 from .reasons import REASONS, Reason
 from .ring_track import RingTrack
 from .stock import Stock
+from .track import TAP_TRACK
 
 if TYPE_CHECKING:
     from .segment import Stream
     from .sender import Destination
-    from .thread_sender import ThreadSender
+    from .thread_sender import Store, ThreadSender
 
 AgentMode = Literal["auto", "off", "thread", "external"]
 _AGENT_MODES: Final[Mapping[str, AgentMode]] = {"off": "off", "thread": "thread", "external": "external"}
@@ -63,6 +64,8 @@ class SpoolPlan:
             this process; "off" sends nothing.
         destinations: where records go.
         taps: names of the taps that the agent shall run.
+        thread_taps: those that a thread of this process runs where no agent does; they see log records.
+        viewed_taps: taps that an agent runs as long as there is a viewer; no agent is started for them.
         service_name: for people who look at the spool.
     """
 
@@ -74,6 +77,8 @@ class SpoolPlan:
     agent: AgentMode = "auto"
     destinations: tuple[Destination, ...] = ()
     taps: tuple[str, ...] = ()
+    thread_taps: tuple[str, ...] = ()
+    viewed_taps: tuple[str, ...] = ()
     service_name: str = ""
 
     @staticmethod
@@ -100,6 +105,7 @@ class SpoolPlan:
             "service_name": self.service_name,
             "destinations": [destination.to_json() for destination in self.destinations],
             "taps": list(self.taps),
+            "viewed_taps": list(self.viewed_taps),
             "fsync": self.fsync,
         }
 
@@ -164,7 +170,9 @@ class Spool:
         self._numbers = itertools.count(1)
         known.watch(self)
         if plan.agent != "off" and (plan.destinations or plan.taps):
-            _load_what_runs_later(sends_itself=plan.agent == "thread")
+            _load_what_runs_later(
+                sends_itself=plan.agent == "thread", taps=plan.thread_taps if plan.agent == "thread" else ()
+            )
 
     def __repr__(self) -> str:
         now = self.statistics()
@@ -235,9 +243,12 @@ class Spool:
             self.force_flush(max(0.0, deadline - time.monotonic()))
 
     @property
+    def _sends_itself(self) -> bool:
+        return self._sender is not None and self._sender.reads_folder
+
+    @property
     def _dies_with_us(self) -> bool:
-        sends_itself = self._sender is not None and self._sender.reads_folder
-        return self.plan.agent == "thread" or sends_itself or self._tape.is_ring or os.getpid() == 1
+        return self.plan.agent == "thread" or self._sends_itself or self._tape.is_ring or os.getpid() == 1
 
     def stop(self, timeout_s: float = 1.0) -> None:
         """Close, and end our threads; the next segment starts them again."""
@@ -304,7 +315,8 @@ class Spool:
             from .thread_sender import ThreadSender  # loads HTTP: only where no agent does this
 
             if self._sender is None:
-                self._sender = ThreadSender(self, reads_folder=reads_folder)
+                store = cast("Store", self)  # a hot class has decorators that hide its type
+                self._sender = ThreadSender(store, reads_folder=reads_folder)
         self._sender.reads_folder = reads_folder
         self._sender.start()
 
@@ -338,6 +350,8 @@ class Spool:
         """Items that some destination has not settled; 0 when nobody wants the signal."""
         signal = SIGNALS[code]
         indices = [i for i, other in enumerate(self.plan.destinations) if other.signal == signal]
+        if signal == "logs" and self.plan.thread_taps and self._sends_itself:
+            indices.append(TAP_TRACK)
         since = 0 if ended is None else counts.ended - ended
         return max(
             (balance(counts, self._ack(signal, index)).in_spool - since for index in indices), default=0
@@ -364,7 +378,7 @@ class Spool:
         return 0, 0
 
 
-def _load_what_runs_later(*, sends_itself: bool) -> None:
+def _load_what_runs_later(*, sends_itself: bool, taps: tuple[str, ...]) -> None:
     """Load what the keeper and exit handlers need, as far as that is known now.
 
     An import at exit may run `exec`, upon which Python forgets that an interrupt ended the program: its
@@ -375,6 +389,10 @@ def _load_what_runs_later(*, sends_itself: bool) -> None:
     from_here = (".thread_sender", ".sender.http_channel", "encodings.idna")
     for name in (".directory", *(from_here if sends_itself else (".liaison",))):
         import_module(name, __package__)
+    if taps:
+        from .taps import load  # metadata of distributions: only where taps run here
+
+        load(taps)  # a thread could hold off a fork for a moment only
 
 
 def _ensure_running(plan: SpoolPlan, *, is_last: bool) -> bool:

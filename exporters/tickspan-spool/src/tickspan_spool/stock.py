@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final
 from .fork import fork
 from .home import Home, HomePlan, Segment
 from .layout import (
+    ALL_SIGNALS,
     PAGE_BYTES,
     REASON_ROOM,
     SEGMENT_HEADER_BYTES,
-    SIGNALS,
     WORD_DROPS,
     WORD_ENDED,
     WORD_HANDED,
@@ -70,8 +70,8 @@ class Stock:
         self.retired: list[Callable[[], None]] = []
         """What the keeper has to do with segments that are written no more."""
         self.refusal: OSError | None = None
-        self.earlier_ended = [0] * len(SIGNALS)
-        self.earlier_drops = [[0] * len(REASONS) for _ in SIGNALS]
+        self.earlier_ended = [0] * len(ALL_SIGNALS)
+        self.earlier_drops = [[0] * len(REASONS) for _ in ALL_SIGNALS]
 
     def take(self) -> Segment | None:
         """The next segment, prepared ahead or made now; None when the disk refuses."""
@@ -112,8 +112,8 @@ class Stock:
         """Go on counting in the new folder's page."""
         page = home.page
         for word in (WORD_ENDED, WORD_RINGED, WORD_HANDED):
-            page[word : word + len(SIGNALS)] = self.page[word : word + len(SIGNALS)]
-        drops = slice(WORD_DROPS, WORD_DROPS + REASON_ROOM * len(SIGNALS))
+            page[word : word + len(ALL_SIGNALS)] = self.page[word : word + len(ALL_SIGNALS)]
+        drops = slice(WORD_DROPS, WORD_DROPS + REASON_ROOM * len(ALL_SIGNALS))
         page[drops] = self.page[drops]
         page[WORD_PENDING] = self.page[WORD_PENDING]
         self.home = home
@@ -126,7 +126,7 @@ class Stock:
     def lose_home(self) -> None:
         """Somebody removed the folder: begin a new account, with what is in memory. Under the tape's lock."""
         old, new = self.page, empty_page()
-        for code in range(len(SIGNALS)):
+        for code in range(len(ALL_SIGNALS)):
             ringed = old[WORD_RINGED + code]
             new[WORD_RINGED + code] = new[WORD_ENDED + code] = ringed
             self.earlier_ended[code] += old[WORD_ENDED + code] - ringed

@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import entry_points
@@ -107,7 +109,11 @@ class Tap(Protocol):
     """What an entry of the group gives. Its methods run in one thread of the agent and must not block.
 
     One that has a method `on_end` is told the end of each process too, with a `ProcessEnd`; one that has
-    `close` is called once more when the agent ends.
+    `close` is called once more when the agent ends. One whose attribute `sees_all` is true sees every batch,
+    whatever CPU time it takes: records wait in the spool meanwhile. One that has `is_behind`, a function of
+    the service's name, has that service's last batch and all that follow wait in the spool while it is true.
+    One whose attribute `hears` names other taps sees what these found too, each finding as a batch, if the
+    process that it is about asks for both.
     """
 
     def on_batch(self, batch: TapBatch) -> Iterable[Finding] | None:
@@ -161,6 +167,11 @@ class Turn:
         except Exception as error:  # noqa: BLE001 - another's code: its fault switches it off, no more
             self._disable("loading", error)
 
+    @property
+    def hears(self) -> AbstractSet[str]:
+        """Names of taps whose findings it sees."""
+        return getattr(self._tap, "hears", frozenset())
+
     def statistics(self) -> TapStatistics:
         """Counters at this moment."""
         return self._statistics
@@ -170,7 +181,7 @@ class Turn:
         tap = self._tap
         if tap is None:
             return []
-        if not self._affords(now_s):
+        if not self._may_look(now_s):
             self._count(skipped=1)
             return []
         self._count(batches=1)
@@ -179,7 +190,7 @@ class Turn:
     def tick(self, now_s: float) -> list[Finding]:
         """Tell it the time, if it can afford to listen."""
         tap = self._tap
-        if tap is None or not self._affords(now_s):
+        if tap is None or not self._may_look(now_s):
             return []
         return self._call("tick", lambda: tap.tick(now_s))
 
@@ -188,12 +199,24 @@ class Turn:
         on_end: Callable[[ProcessEnd], Iterable[Finding] | None] | None = getattr(self._tap, "on_end", None)
         return [] if on_end is None else self._call("on_end", lambda: on_end(end))
 
+    def is_behind(self, service_name: str) -> bool:
+        """Whether what comes next is to wait; never for a tap that is switched off."""
+        is_behind: Callable[[str], bool] | None = getattr(self._tap, "is_behind", None)
+        try:
+            return is_behind is not None and is_behind(service_name)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._disable("is_behind", error)
+            return False
+
     def close(self) -> None:
         """The last call."""
         close: Callable[[], None] | None = getattr(self._tap, "close", None)
         if close is not None:
             self._call("close", close)
         self._tap = None
+
+    def _may_look(self, now_s: float) -> bool:
+        return self._affords(now_s) or getattr(self._tap, "sees_all", False)
 
     def _affords(self, now_s: float) -> bool:
         earned_s = (now_s - self._since_s) * CPU_SHARE
@@ -234,18 +257,30 @@ class Turn:
         _LOGGER.error("tap '%s' disabled after %s; telemetry still flows", self._name, reason, exc_info=error)
 
 
-def installed(home: Path) -> Callable[[str], Callable[[], Tap]]:
-    """Finds the taps of installed distributions by name; they may keep files in the folder `home`."""
+def installed(home: Path, *, in_process: bool = False) -> Callable[[str], Callable[[], Tap]]:
+    """Finds the taps of installed distributions by name; they may keep files in the folder `home`.
+
+    In a process that has no agent, a tap's `in_process` makes it.
+    """
 
     def find(name: str) -> Callable[[], Tap]:
         def make() -> Tap:
             for entry in entry_points(group=GROUP, name=name):
-                return entry.load()(home)
+                tap = entry.load()
+                return (tap.in_process if in_process else tap)(home)
             raise LookupError(f"no entry point '{name}' in the group {GROUP}")
 
         return make
 
     return find
+
+
+def load(names: Iterable[str]) -> None:
+    """Import the taps of these names, as far as they can be imported: who makes one later tells why not."""
+    for name in names:
+        for entry in entry_points(group=GROUP, name=name):
+            with suppress(Exception):
+                entry.load()
 
 
 class Taps:
@@ -259,20 +294,41 @@ class Taps:
         self._find = find
         self._clock = clock
         self._turns: dict[str, Turn] = {}
+        self._asked: dict[str, tuple[tuple[str, ...], str]] = {}
 
     def on_batch(self, names: Iterable[str], batch: TapBatch) -> list[Finding]:
         """What the taps of these names find in a batch."""
         now_s = self._clock()
-        return [finding for name in names for finding in self._turn(name).on_batch(batch, now_s)]
+        asked = tuple(names)
+        self._asked[batch.process] = (asked, batch.service_name)
+        return [
+            told
+            for name in asked
+            for told in self._heard(name, self._turn(name).on_batch(batch, now_s), now_s)
+        ]
 
     def tick(self) -> list[Finding]:
         """What all taps have to say by now."""
         now_s = self._clock()
-        return [finding for turn in self._turns.values() for finding in turn.tick(now_s)]
+        return [
+            told
+            for name, turn in tuple(self._turns.items())
+            for told in self._heard(name, turn.tick(now_s), now_s)
+        ]
 
     def on_end(self, names: Iterable[str], end: ProcessEnd) -> list[Finding]:
         """What the taps of these names have to say of a process that ended."""
+        self._asked.pop(end.process, None)
         return [finding for name in names for finding in self._turn(name).on_end(end)]
+
+    def make(self, names: Iterable[str]) -> None:
+        """Make the taps of these names now, rather than when they are first asked for."""
+        for name in names:
+            self._turn(name)
+
+    def is_behind(self, names: Iterable[str], service_name: str) -> bool:
+        """Whether a tap of these names has this service's records wait in the spool."""
+        return any(self._turn(name).is_behind(service_name) for name in names)
 
     def close(self) -> None:
         """Tell all taps that the agent ends."""
@@ -282,6 +338,18 @@ class Taps:
     def statistics(self) -> tuple[TapStatistics, ...]:
         """Of each tap, by name; safe for any thread."""
         return tuple(turn.statistics() for _, turn in sorted(self._turns.copy().items()))
+
+    def _heard(self, maker: str, findings: list[Finding], now_s: float) -> list[Finding]:
+        """Findings, and what taps that hear their maker find in them."""
+        told = list(findings)
+        for finding in findings:
+            asked, service_name = self._asked.get(finding.process, ((), ""))
+            for name in asked:
+                turn = self._turn(name)
+                if name != maker and maker in turn.hears:
+                    entry = Entry(finding.stream, finding.body, finding.items, 0)
+                    told += turn.on_batch(TapBatch(finding.process, service_name, [entry]), now_s)
+        return told
 
     def _turn(self, name: str) -> Turn:
         if name not in self._turns:

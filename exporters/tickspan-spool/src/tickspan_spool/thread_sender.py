@@ -9,24 +9,29 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from .courier import Courier, Source, Step
+from .courier import BATCH_BYTES, BATCH_RECORDS, Courier, Source, Step
 from .directory import SpoolDirectory
-from .entries import Signal
+from .entries import Entry, Signal, StreamKey
 from .folder import ProcessFolder
 from .fork import fork
 from .sender import DeadLetters, Delivery, Destination, open_channel
+from .track import TAP_TRACK
+
+if TYPE_CHECKING:
+    from .taps import Finding
 
 _LOGGER = logging.getLogger("tickspan_spool")
 
 PACE_S: Final = 0.1
 """Between two looks: small batches would cost the application more than they are worth."""
 _AFTER_A_FAULT_S: Final = 1.0
+_TICK_S: Final = 1.0
 
 
 class Plan(Protocol):
@@ -40,6 +45,16 @@ class Plan(Protocol):
     @property
     def destinations(self) -> tuple[Destination, ...]:
         """Where records go, with the values of their headers."""
+        ...
+
+    @property
+    def thread_taps(self) -> tuple[str, ...]:
+        """Taps that look at log records here."""
+        ...
+
+    @property
+    def service_name(self) -> str:
+        """For the taps."""
         ...
 
 
@@ -58,6 +73,10 @@ class Store(Protocol):
 
     def ring_track(self, signal: Signal) -> Source:
         """What waits in memory."""
+        ...
+
+    def stream(self, key: StreamKey) -> Any:  # a class that may be compiled
+        """Where what a tap finds is recorded."""
         ...
 
 
@@ -119,6 +138,7 @@ class ThreadSender:
         self._thread: threading.Thread | None = None
         self._lines: list[_Line] | None = None
         self._folder: ProcessFolder | None = None
+        self._tapped: _Tapped | None = None
         self._statistics = ThreadSenderStatistics()
 
     def start(self) -> bool:
@@ -170,6 +190,8 @@ class ThreadSender:
     def look(self) -> float:
         """Go on with every destination by one step; seconds until there is more to do. For one thread."""
         self._follow_folder()
+        if self._tapped is not None:
+            self._tapped.look()
         now_s = self._clock()
         lines = self._opened()
         is_hurried, self._is_hurried = self._is_hurried, False
@@ -225,12 +247,16 @@ class ThreadSender:
             folder = ProcessFolder(path, SpoolDirectory(self._store.plan.directory).quarantine)
             if folder.claim():
                 self._folder = folder
+                if self._store.plan.thread_taps:
+                    self._tapped = _Tapped(self._store, folder, self._tapped)
                 for line in self._opened():
                     line.folder_source = folder.track(line.destination.signal, line.index)
                     line.courier.add(line.folder_source)
                     line.next_at_s = 0.0
 
     def _leave_folder(self) -> None:
+        if self._tapped is not None:
+            self._tapped.look()
         for line in self._lines or []:
             if line.folder_source is not None:
                 line.courier.remove(line.folder_source)
@@ -241,6 +267,9 @@ class ThreadSender:
 
     def _let_go(self) -> None:
         self._leave_folder()
+        tapped, self._tapped = self._tapped, None
+        if tapped is not None:
+            tapped.taps.close()
         for line in self._lines or []:
             with suppress(OSError):
                 line.delivery.close()
@@ -252,6 +281,52 @@ class ThreadSender:
             self._statistics = ThreadSenderStatistics(
                 was.delivered + step.delivered, was.dropped + step.dropped, step.explanation
             )
+
+
+class _Tapped:
+    """What the taps of this process look at: the log records in its folder."""
+
+    def __init__(self, store: Store, folder: ProcessFolder, before: _Tapped | None) -> None:
+        """Where the folder was replaced, its taps go on."""
+        self._store = store
+        self._name = folder.path.name
+        self._track = folder.track("logs", TAP_TRACK)
+        self._held: list[Entry] = []
+        self._tick_at_s = 0.0
+        with fork().held_off():  # a fork amid an import would leave the child without the module for ever
+            from .taps import TapBatch, Taps, installed  # only where taps are wanted
+
+            find = installed(store.plan.directory, in_process=True)
+            taps = before.taps if before is not None else Taps(find)
+            taps.make(store.plan.thread_taps)
+        self.taps = taps
+        self._batch_of = TapBatch
+
+    def look(self) -> None:
+        """Show all that is there, and the time when it is due."""
+        plan = self._store.plan
+        names = plan.thread_taps
+        while True:
+            entries, self._held = self._held, []
+            if not entries and not self.taps.is_behind(names, plan.service_name):
+                entries = self._track.read(BATCH_RECORDS, BATCH_BYTES)
+                if entries:
+                    batch = self._batch_of(self._name, plan.service_name, entries)
+                    self._record(self.taps.on_batch(names, batch))
+            if entries and self.taps.is_behind(names, plan.service_name):
+                self._held = entries
+                break
+            if not entries:
+                break
+            self._track.acknowledge(entries, sum(entry.items for entry in entries), {})
+        now_s = time.monotonic()
+        if now_s >= self._tick_at_s:
+            self._tick_at_s = now_s + _TICK_S
+            self._record(self.taps.tick())
+
+    def _record(self, findings: Iterable[Finding]) -> None:
+        for finding in findings:
+            self._store.stream(finding.stream).append(finding.body, finding.items)
 
 
 def _line(index: int, destination: Destination, letters: DeadLetters, clock: Callable[[], float]) -> _Line:

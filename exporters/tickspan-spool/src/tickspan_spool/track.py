@@ -29,7 +29,12 @@ from .layout import (
 )
 from .ledger import Ledger, balance
 from .reasons import REASONS, Reason
+from .uids import with_uid
 
+TAP_TRACK: Final = -1
+"""Where taps stand among the destinations of a process: they settle for themselves."""
+VIEWER_TRACK: Final = -2
+"""The same of viewers, who come and go: what they saw, or did not, is nobody's account."""
 _CHUNK_BYTES: Final = 256 << 10
 _WHOLE_BYTES: Final = 1 << 40
 _SEARCH_EVERY_S: Final = 1.0
@@ -73,6 +78,7 @@ class Track:
         folder: of the process.
         signal: which of its records.
         destination: position of the destination in the process's description.
+        viewer: the viewer's name, where it is for one.
     """
 
     def __init__(
@@ -81,6 +87,7 @@ class Track:
         signal: Signal,
         destination: int,
         clock: Callable[[], float] = time.monotonic,
+        viewer: str = "",
     ) -> None:
         self.signal: Signal = signal
         self.destination = destination
@@ -88,7 +95,7 @@ class Track:
         self._code = CODE_OF_SIGNAL[signal]
         self._clock = clock
         self._lock = threading.RLock()
-        self._name = f"{signal}-{destination}.ack"
+        self._name = f"{signal}-{viewer or destination}.ack"
         self._ack = folder.read_acknowledgement(self._name)
         self._is_finished = False
         self._searched_at_s = float("-inf")
@@ -174,6 +181,8 @@ class Track:
         position, stop = segment.scan(
             data, 0, self._code, self._folder.streams, unpack_stream_key, self._batch, ends, max_records, room
         )
+        if self.signal == "logs" and self.destination != TAP_TRACK:
+            self._batch[known:] = [with_uid(entry, self._folder.path.name) for entry in self._batch[known:]]
         base = self._place.segment << _OFFSET_BITS | self._place.offset
         self._ends.extend(map(base.__add__, ends))
         if len(self._batch) > known:
@@ -282,7 +291,8 @@ class Track:
                 _place(self._ends[count - 1]), last.sequence + last.items, items - sum(lost.values()), lost
             )
             del self._batch[:count], self._ends[:count]
-        self._folder.tell_losses(self.signal, lost)
+        if self.destination != VIEWER_TRACK:
+            self._folder.tell_losses(self.signal, lost)
         self._folder.remove_read_segments()
 
     def _advance(

@@ -19,7 +19,6 @@ from tickspan.instrumentation.db import (
     Transaction,
 )
 from tickspan.instrumentation.notices import known_watch
-from tickspan.instrumentation.pooling import MeasuredPool
 from tickspan.semconv.db import TICKSPAN_DB_TRANSACTION_ID
 
 __all__ = ["Driver", "DriverStatement", "Link", "Recorder"]
@@ -52,9 +51,7 @@ class Link:
     __slots__ = (
         "__weakref__",
         "driver",
-        "made",
         "operations",
-        "out",
         "pool_wait_ns",
         "transaction",
         "watch",
@@ -67,10 +64,6 @@ class Link:
         """The open one, from its first statement on."""
         self.watch = known_watch(connection)
         """Who listens to what the server says of its statements."""
-        self.made: tuple[int, int] | None = None
-        """When its pool began to make it, and how long that took, until it is lent."""
-        self.out: tuple[MeasuredPool, int] | None = None
-        """The pool that has lent it, and since when."""
         self.pool_wait_ns: int | None = None
         """How long it was waited for, until its first statement takes that along."""
 

@@ -7,27 +7,20 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tickspan.instrumentation import Row, Workbench, Wrap, suppressed
-from tickspan.instrumentation.db import Database
 from tickspan.instrumentation.notices import known_watch
-from tickspan.instrumentation.pooling import PoolCounts
+from tickspan.instrumentation.pooling.on_asyncpg import ASYNCPG_POOL_ROWS, ASYNCPG_POOLS, asyncpg_place
 
 from tickspan_dbapi.calls import Asked, Outcome, argument, size_of, statement
-from tickspan_dbapi.links import Driver, DriverStatement, Link
-from tickspan_dbapi.pools import PoolKind, giving_back, lending, making
+from tickspan_dbapi.links import Driver, DriverStatement
+from tickspan_dbapi.pools import Waits
 from tickspan_dbapi.watching import showing_async
 
 __all__ = ["ASYNCPG_ROWS"]
 
 
-def _database(connection: Any) -> Database:
-    address = connection._addr  # noqa: SLF001 - the one of several hosts that answered
-    host, port = (address, None) if isinstance(address, str) else address[:2]
-    return Database.on_server("postgresql", connection._params.database, host, port)  # noqa: SLF001 - no public name
-
-
 ASYNCPG: Final = Driver(
     "asyncpg",
-    _database,
+    asyncpg_place,
     is_in_transaction=lambda connection: not connection.is_closed() and connection.is_in_transaction(),
     is_prepared=lambda _connection: True,
     is_blocking=False,
@@ -105,25 +98,6 @@ def _quiet(original: Any, bench: Workbench) -> Any:
     return reset
 
 
-def _stand_in(pool: Any) -> Any:
-    """A pool has slots, and none for weak references: its queue has, and belongs to it alone."""
-    queue = pool._queue  # noqa: SLF001 - no public name
-    if queue is not None:
-        vars(queue)[_POOL] = pool
-    return queue
-
-
-def _name_of(_pool: Any, link: Link | None) -> str | None:
-    """It has none of its own: where its connections lead."""
-    return None if link is None else link.operations.database.place
-
-
-def _counts_of(queue: Any) -> PoolCounts:
-    pool = vars(queue)[_POOL]
-    size, idle = pool.get_size(), pool.get_idle_size()
-    return PoolCounts(size - idle, idle, pool.get_min_size(), pool.get_max_size(), pool.get_max_size())
-
-
 def _listening(original: Any, bench: Workbench) -> Any:
     """Around `PoolConnectionHolder.acquire`: coming back, a connection has lost its listeners."""
     guard = bench.guard("notices")
@@ -161,26 +135,6 @@ def _leaving(original: Any, bench: Workbench) -> Any:
     return release
 
 
-def _released(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """`release(connection)`."""
-    return argument(args, kwargs, 1, "connection")
-
-
-def _closed(args: tuple[Any, ...], _kwargs: Mapping[str, Any]) -> Any:
-    """A holder's `_release_on_close()`."""
-    return args[0]
-
-
-_POOL: Final = "_tickspan_pool"
-"""On a pool's queue: the pool. They live as long as each other."""
-_POOLS: Final = PoolKind(
-    ASYNCPG,
-    _stand_in,
-    _name_of,
-    _counts_of,
-    connection=lambda lent: getattr(lent, "_con", None),  # a proxy's, and a holder's
-    timeout="TimeoutError",
-)
 _MODULE: Final = "asyncpg.connection"
 _copy: Final = statement(ASYNCPG, _read_copy, _concluded)
 _cursor: Final = statement(ASYNCPG, _read_cursor, _concluded)
@@ -203,8 +157,6 @@ ASYNCPG_ROWS: Final[tuple[Row, ...]] = (
     Wrap("asyncpg.connect_utils", "_connect", showing_async),
     Wrap("asyncpg.pool", "PoolConnectionHolder.acquire", _listening),
     Wrap("asyncpg.pool", "Pool.release", _leaving),
-    Wrap("asyncpg.pool", "Pool._acquire", lending(_POOLS)),
-    Wrap("asyncpg.pool", "Pool._get_new_connection", making(_POOLS)),
-    Wrap("asyncpg.pool", "Pool.release", giving_back(_POOLS, _released)),
-    Wrap("asyncpg.pool", "PoolConnectionHolder._release_on_close", giving_back(_POOLS, _closed)),
+    *ASYNCPG_POOL_ROWS,
+    Waits("asyncpg.pool", ASYNCPG_POOLS.hearers, ASYNCPG),
 )

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 from tickspan.instrumentation import Row, Workbench, Wrap
 from tickspan.instrumentation.db import Database
-from tickspan.instrumentation.pooling import PoolCounts
+from tickspan.instrumentation.pooling.on_psycopg import PSYCOPG_POOL_ROWS, PSYCOPG_POOLS
 from tickspan.semconv.db import DB_OPERATION_NAME
 
 from tickspan_dbapi.calls import (
@@ -27,8 +27,8 @@ from tickspan_dbapi.calls import (
     statement,
     text_of,
 )
-from tickspan_dbapi.links import Driver, DriverStatement, Link
-from tickspan_dbapi.pools import PoolKind, giving_back, lending, making
+from tickspan_dbapi.links import Driver, DriverStatement
+from tickspan_dbapi.pools import Waits
 from tickspan_dbapi.watching import showing, showing_async
 
 __all__ = ["PSYCOPG_ROWS"]
@@ -146,27 +146,6 @@ def _rebound(original: Any, bench: Workbench) -> Any:
     return showing(original, bench)  # somebody has put something around it
 
 
-def _pool_name(pool: Any, _link: Link | None) -> str:
-    return str(pool.name)
-
-
-def _counts_of(pool: Any) -> PoolCounts:
-    """Connections that are being made count as used."""
-    measures = pool.get_stats()
-    size, idle = measures["pool_size"], measures["pool_available"]
-    most = measures["pool_max"] or None  # a `NullConnectionPool` may have no limit
-    return PoolCounts(size - idle, idle, measures["pool_min"], most, most)
-
-
-def _returned(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """`putconn(conn)`."""
-    return argument(args, kwargs, 1, "conn")
-
-
-def _itself(thing: Any) -> Any:
-    return thing
-
-
 def _rows(driver: Driver, prefix: str, enter: str, leave: str, show: Make) -> tuple[Row, ...]:
     cursor, server, block = f"{prefix}Cursor", f"{prefix}ServerCursor", f"{prefix}Transaction"
     execute = statement(driver, _read_execute, rows_of_cursor, text="query")
@@ -190,20 +169,10 @@ def _rows(driver: Driver, prefix: str, enter: str, leave: str, show: Make) -> tu
     )
 
 
-def _pool_rows(driver: Driver, prefix: str) -> tuple[Row, ...]:
-    kind = PoolKind(driver, _itself, _pool_name, _counts_of, connection=_itself, timeout="PoolTimeout")
-    pool = f"{prefix}ConnectionPool"
-    return (
-        Wrap("psycopg_pool", f"{pool}.getconn", lending(kind)),
-        Wrap("psycopg_pool", f"{pool}._connect", making(kind)),
-        Wrap("psycopg_pool", f"{pool}.putconn", giving_back(kind, _returned)),
-    )
-
-
 PSYCOPG_ROWS: Final[tuple[Row, ...]] = (
     *_rows(PSYCOPG, "", "__enter__", "__exit__", showing),
     *_rows(PSYCOPG_ASYNC, "Async", "__aenter__", "__aexit__", showing_async),
     Wrap("psycopg", "connect", _rebound),
-    *_pool_rows(PSYCOPG, ""),
-    *_pool_rows(PSYCOPG_ASYNC, "Async"),
+    *PSYCOPG_POOL_ROWS,
+    Waits("psycopg_pool", PSYCOPG_POOLS.hearers, PSYCOPG),
 )

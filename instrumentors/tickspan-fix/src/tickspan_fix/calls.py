@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from tickspan.instrumentation import Guard
+from tickspan.instrumentation.forks import renew_after_fork
 from tickspan.trading import OrderCall, OrderOperation, Segment
-from tickspan.trading.forks import renew_after_fork
 from tickspan.trading.schedule import Schedule
 
 from tickspan_fix.fields import Session

@@ -6,34 +6,39 @@ Names, not data: of a command its verb and one `?` per argument, and a verb only
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final
 
-from tickspan.instrumentation import Attributes, AttributeValue, Operation
-from tickspan.instrumentation.commands import CUT, SUBCOMMANDS, Command, command_of, text_of
-from tickspan.semconv.common import SERVER_ADDRESS, SERVER_PORT
+from tickspan.instrumentation import Attributes, Operation, positions
+from tickspan.instrumentation.commands import COMMANDS, CUT, SUBCOMMANDS, Command, command_of, text_of
 from tickspan.semconv.db import (
-    DB_NAMESPACE,
     DB_OPERATION_BATCH_SIZE,
     DB_OPERATION_NAME,
     DB_QUERY_TEXT,
     DB_STORED_PROCEDURE_NAME,
-    DB_SYSTEM_NAME,
 )
-from tickspan.semconv.redis import REDIS_CLIENT_OPERATION_BLOCKING, SYSTEM_REDIS
+from tickspan.semconv.redis import REDIS_CLIENT_OPERATION_BLOCKING
 
+from tickspan_redis.places import Place, place_of
 from tickspan_redis.verbs import BLOCKING, BLOCKING_IF_ASKED
 
+_first: Final = itemgetter(0)
 MAX_TEXT: Final = 1024
 """Characters of `db.query.text`, the `...` of a cut text included."""
+_MOST_SHAPES: Final = 100
+"""Commands of a pipeline that is remembered."""
 
-_DEFAULT_PORT: Final = 6379
 _SCRIPT_NAMES: Final = {
     "EVALSHA": re.compile(r"[0-9a-fA-F]{40}"),
     "EVALSHA_RO": re.compile(r"[0-9a-fA-F]{40}"),
     "FCALL": re.compile(r"[A-Za-z0-9_]{1,64}"),
     "FCALL_RO": re.compile(r"[A-Za-z0-9_]{1,64}"),
 }
+
+
+_PLAIN: Final = COMMANDS - SUBCOMMANDS.keys() - _SCRIPT_NAMES.keys() - BLOCKING_IF_ASKED
+"""Verbs whose calls are told alike when they have as many arguments."""
 
 
 def describe_command(client: Any, args: Sequence[Any], options: Mapping[str, Any]) -> Operation | None:
@@ -44,13 +49,31 @@ def describe_command(client: Any, args: Sequence[Any], options: Mapping[str, Any
     del options
     if not args:
         return None
-    command = command_of(args)
-    attributes = {**where(client), DB_OPERATION_NAME: command.verb, **_script_name(command, args)}
+    first, place = args[0], place_of(client)
+    if type(first) is not str or first not in _PLAIN:
+        return _described(place, command_of(args), args)
+    shape = (first, len(args))
+    known = place.operations.get(shape)
+    if known is None:
+        return place.remember(shape, _described(place, Command(first, len(args) - 1), args))
+    return known
+
+
+def _described(place: Place, command: Command, args: Sequence[Any]) -> Operation:
+    attributes = {**place.attributes, DB_OPERATION_NAME: command.verb, **_script_name(command, args)}
     if command.text is not None:
         attributes[DB_QUERY_TEXT] = command.text
     if is_blocking(command, args):
         attributes[REDIS_CLIENT_OPERATION_BLOCKING] = True
-    return Operation(command.verb, attributes, is_leaf=True)
+    return _vouch(Operation(command.verb, attributes, is_leaf=True))
+
+
+def _vouch(operation: Operation) -> Operation:
+    """Its text holds no data: nobody need read it again for that."""
+    text = operation.attributes.get(DB_QUERY_TEXT)
+    if text is not None and text not in positions.VOUCHED:
+        positions.vouch(str(text))
+    return operation
 
 
 def describe_pipeline(pipeline: Any, args: Sequence[Any], options: Mapping[str, Any]) -> Operation | None:
@@ -63,14 +86,30 @@ def describe_pipeline(pipeline: Any, args: Sequence[Any], options: Mapping[str, 
     calls = queued(pipeline)
     if not calls and not getattr(pipeline, "watching", False):
         return None
-    name = _pipeline_name(calls, is_transaction=_is_transaction(pipeline))
-    attributes = {**where(pipeline), DB_OPERATION_NAME: name}
+    place, is_transaction = place_of(pipeline), _is_transaction(pipeline)
+    if len(calls) > _MOST_SHAPES:
+        return _described_pipeline(place, calls, is_transaction=is_transaction)
+    shape = (is_transaction, *map(_first, calls), *map(len, calls))
+    try:
+        known = place.operations.get(shape)
+    except TypeError:  # a verb as a bytearray
+        return _described_pipeline(place, calls, is_transaction=is_transaction)
+    if known is not None:
+        return known
+    told = _described_pipeline(place, calls, is_transaction=is_transaction)
+    # A verb that is none of Redis's may be data, which must not be kept.
+    return place.remember(shape, told) if _PLAIN.issuperset(map(_first, calls)) else told
+
+
+def _described_pipeline(place: Place, calls: Sequence[Sequence[Any]], *, is_transaction: bool) -> Operation:
+    name = _pipeline_name(calls, is_transaction=is_transaction)
+    attributes = {**place.attributes, DB_OPERATION_NAME: name}
     text = pipeline_text(command_of(call) for call in calls)
     if text:
         attributes[DB_QUERY_TEXT] = text
     if len(calls) > 1:
         attributes[DB_OPERATION_BATCH_SIZE] = len(calls)
-    return Operation(name, attributes, is_leaf=True)
+    return _vouch(Operation(name, attributes, is_leaf=True))
 
 
 def is_blocking(command: Command, args: Sequence[Any]) -> bool:
@@ -135,51 +174,25 @@ def _common_verb(calls: Sequence[Sequence[Any]]) -> str | None:
 
 def queued(pipeline: Any) -> list[Sequence[Any]]:
     """The arguments of each command in a pipeline, wherever this version and kind of it keeps them."""
-    return [call for call in _calls(pipeline) if call]
+    held = getattr(getattr(pipeline, "_execution_strategy", None), "_command_queue", None)
+    if held is None:
+        held = getattr(pipeline, "_command_stack", None)
+    if held is None:
+        held = getattr(pipeline, "command_stack", ())
+    is_plain = bool(held) and type(held[0]) is tuple
+    calls: list[Sequence[Any]] = list(map(_first, held)) if is_plain else [_args_of(each) for each in held]
+    return calls if all(calls) else [args for args in calls if args]
 
 
-def _calls(pipeline: Any) -> Iterator[Sequence[Any]]:
-    strategy = getattr(pipeline, "_execution_strategy", None)
-    held = _first_of((strategy, "_command_queue"), (pipeline, "_command_stack"), (pipeline, "command_stack"))
-    for command in held or ():
-        yield command.args if hasattr(command, "args") else command[0]
-
-
-def _first_of(*places: tuple[Any, str]) -> Any:
-    return next((getattr(owner, name) for owner, name in places if hasattr(owner, name)), None)
+def _args_of(command: Any) -> Sequence[Any]:
+    return command.args if hasattr(command, "args") else command[0]
 
 
 def _is_transaction(pipeline: Any) -> bool:
-    strategy = type(getattr(pipeline, "_execution_strategy", None)).__name__
-    flags = ("explicit_transaction", "is_transaction", "transaction")
     # The methods of a cluster pipeline may carry the same name as the flag of a plain one.
-    return strategy == "TransactionStrategy" or any(getattr(pipeline, flag, False) is True for flag in flags)
-
-
-def where(client: Any) -> dict[str, AttributeValue]:
-    """System, database index and server of a client, pipeline or cluster, as it was configured.
-
-    Behind a sentinel the server is not known before the connection is: it is told as the peer then.
-    """
-    attributes: dict[str, AttributeValue] = {DB_SYSTEM_NAME: SYSTEM_REDIS}
-    pool = getattr(client, "connection_pool", None)
-    if pool is not None:
-        return attributes | _configured(pool, getattr(pool, "connection_kwargs", {}))
-    owner = _first_of((client, "cluster_client"), (client, "_client")) or client
-    nodes = getattr(getattr(owner, "nodes_manager", None), "startup_nodes", {})
-    node = next(iter(nodes.values()), None)
-    attributes[DB_NAMESPACE] = "0"  # a cluster has no other
-    return attributes if node is None else attributes | _server(node.host, node.port)
-
-
-def _configured(pool: Any, settings: Mapping[str, Any]) -> dict[str, AttributeValue]:
-    namespace: dict[str, AttributeValue] = {DB_NAMESPACE: str(settings.get("db") or 0)}
-    if "path" in settings:
-        return namespace | {SERVER_ADDRESS: str(settings["path"])}
-    if hasattr(pool, "service_name"):
-        return namespace
-    return namespace | _server(settings.get("host", "localhost"), settings.get("port", _DEFAULT_PORT))
-
-
-def _server(host: Any, port: Any) -> dict[str, AttributeValue]:
-    return {SERVER_ADDRESS: str(host), SERVER_PORT: int(port)}
+    return (
+        getattr(pipeline, "explicit_transaction", False) is True
+        or getattr(pipeline, "is_transaction", False) is True
+        or getattr(pipeline, "transaction", False) is True
+        or type(getattr(pipeline, "_execution_strategy", None)).__name__ == "TransactionStrategy"
+    )

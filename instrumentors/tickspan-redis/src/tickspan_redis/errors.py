@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from asyncio import CancelledError
 from typing import Final
 
 from tickspan.instrumentation import Failure, type_name
@@ -71,6 +72,13 @@ def status_code(error: BaseException) -> str | None:
         return "NOAUTH"
     told = _CODE.match(answer) if name == "ResponseError" else None
     return _CODES.get(name) if told is None else told[1]
+
+
+def is_of_transport(error: BaseException) -> bool:
+    """Whether a connection is lost with `error`, or a caller was cancelled while it waited for its reply."""
+    if isinstance(error, ConnectionError | TimeoutError | CancelledError):
+        return True
+    return any(_is_redis(kind) and kind.__name__ in _TRANSPORT for kind in type(error).__mro__)
 
 
 def _is_redis(kind: type) -> bool:

@@ -10,7 +10,7 @@ from tickspan_redis.patches import PATCHES
 
 
 class RedisInstrumentor(Instrumentor):
-    """Commands, pipelines and transactions of redis-py 5 to 8 as spans, without keys or values."""
+    """Commands, pipelines, messages, pools of redis-py 5 to 8, without keys or values."""
 
     scope: ClassVar[str] = "tickspan_redis"
     version: ClassVar[str] = "0.1.0"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
+from weakref import ref
 
-from opentelemetry.trace import Span, get_current_span
+from opentelemetry.trace import Span
 from tickspan.instrumentation import Attributes, Workbench
+from tickspan.instrumentation.current import SPAN_KEY, current_context
 from tickspan.semconv.common import NETWORK_PEER_ADDRESS, NETWORK_PEER_PORT
 
 
@@ -20,17 +21,58 @@ def noting_the_peer(original: Any, bench: Workbench) -> Any:
     """
     guard = bench.guard("peer")
 
-    def note(connection: Any) -> None:
-        span = get_current_span()
-        if bench.is_active and span.is_recording() and scope_of(span) == bench.name:
-            span.set_attributes(dict[str, Any](peer_of(connection)))
+    recorder, scope = bench.recorder, bench.name
 
-    return _after(original, lambda connection: guard.own(note, connection, default=None))
+    def note(connection: Any, span: Any) -> None:
+        maker = getattr(span, "recorder", None)
+        is_ours = maker is recorder if recorder is not None else scope_of(span) == scope
+        if is_ours and bench.is_active and span.is_recording():
+            peer = known_peer_of(connection)
+            if peer:
+                span.set_attributes(peer)
+
+    if inspect.iscoroutinefunction(original):
+
+        @functools.wraps(original)
+        async def send_async(self: Any, *args: Any, **kwargs: Any) -> Any:
+            result = await original(self, *args, **kwargs)
+            span = current_context().get(SPAN_KEY)
+            if span is not None:
+                guard.own(note, self, span, default=None)
+            return result
+
+        return send_async
+
+    @functools.wraps(original)
+    def send(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(self, *args, **kwargs)
+        span = current_context().get(SPAN_KEY)
+        if span is not None:
+            guard.own(note, self, span, default=None)
+        return result
+
+    return send
 
 
 def scope_of(span: Span) -> str | None:
     """The name of the instrumentation that has started `span`; None for one that is not recorded."""
     return getattr(getattr(span, "instrumentation_scope", None), "name", None)
+
+
+_PEER: Final = "_tickspan_redis_peer"
+"""Where a connection's peer is noted, with its socket."""
+
+
+def known_peer_of(connection: Any) -> dict[str, Any]:
+    """As `peer_of`; an open socket is asked once."""
+    socket = getattr(connection, "_sock", None) or getattr(connection, "_writer", None)
+    known = connection.__dict__.get(_PEER)
+    if known is not None and known[0]() is socket:
+        return known[1]
+    peer = dict[str, Any](peer_of(connection))
+    if peer and socket is not None:
+        connection.__dict__[_PEER] = (ref(socket), peer)
+    return peer
 
 
 def peer_of(connection: Any) -> Attributes:
@@ -51,24 +93,3 @@ def _peer_name(connection: Any) -> Any:
         return ask_stream("peername")
     ask_socket = getattr(getattr(connection, "_sock", None), "getpeername", None)
     return None if ask_socket is None else ask_socket()
-
-
-def _after(original: Any, act: Callable[[Any], None]) -> Any:
-    """The method `original`, sync or async, with `act(self)` after each call that did not raise."""
-    if inspect.iscoroutinefunction(original):
-
-        @functools.wraps(original)
-        async def send_async(self: Any, *args: Any, **kwargs: Any) -> Any:
-            result = await original(self, *args, **kwargs)
-            act(self)
-            return result
-
-        return send_async
-
-    @functools.wraps(original)
-    def send(self: Any, *args: Any, **kwargs: Any) -> Any:
-        result = original(self, *args, **kwargs)
-        act(self)
-        return result
-
-    return send

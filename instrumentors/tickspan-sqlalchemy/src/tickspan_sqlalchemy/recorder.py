@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Final
 from weakref import WeakKeyDictionary, WeakSet
 
 from tickspan.instrumentation import Workbench, is_suppressed
 from tickspan.instrumentation.db import DatabaseOperations, Teller
-from tickspan.instrumentation.pooling import MeasuredPool, PoolProbe, ReadCounts
+from tickspan.instrumentation.pooling import PoolBook
 
 from tickspan_sqlalchemy.connections import ConnectionState
 from tickspan_sqlalchemy.databases import database_of
@@ -22,8 +22,7 @@ class Recorder:
     def __init__(self, bench: Workbench) -> None:
         self.bench = bench
         self.teller = Teller(bench)
-        self.probe = PoolProbe(bench.meter, bench.guard("pools"))
-        bench.on_undo(self.probe.close)
+        self.pools = PoolBook.of(bench)
         self._operations: WeakKeyDictionary[Any, DatabaseOperations] = WeakKeyDictionary()
         self.selected: WeakSet[Any] | None = None
 
@@ -52,22 +51,6 @@ class Recorder:
         """Whether statements of this dialect's engine are recorded now."""
         return self.bench.is_active and self.covers(dialect) and not is_suppressed()
 
-    def watch_pool(self, engine: Any, name_of: Callable[[Any], str], read: ReadCounts) -> None:
-        """Measure the pool that the engine has now, if the engine is told."""
-        pool = engine.pool
-        if self.covers(engine.dialect):
-            vars(pool)[_MEASURED] = (self, self.probe.watch(pool, name_of(engine), read))
-
-    def knows_pool(self, pool: Any) -> bool:
-        """Whether `watch_pool` has been asked about this pool."""
-        note = vars(pool).get(_MEASURED)
-        return note is not None and note[0] is self
-
-    def measured(self, pool: Any) -> MeasuredPool | None:
-        """The measures of a pool; None for one that is not measured here, or not any more."""
-        note = vars(pool).get(_MEASURED)
-        return note[1] if note is not None and note[0] is self and self.bench.is_active else None
-
     def operations(self, state: ConnectionState, engine: Any, cursor: Any = None) -> DatabaseOperations:
         """How the database of a connection is told; asked for the first time with a cursor of it."""
         if state.recorder is self and state.operations is not None:
@@ -79,6 +62,4 @@ class Recorder:
         return known
 
 
-_MEASURED: Final = "_tickspan_measured"
-"""On a pool: who watches it, and its measures. An attribute is found sooner than a weak key."""
 _recorders: Final[WeakKeyDictionary[Workbench, Recorder]] = WeakKeyDictionary()

@@ -23,7 +23,6 @@ from tickspan.instrumentation.db.operations import DURATION, DatabaseOperations
 from tickspan.instrumentation.notices import ConnectionWatch
 from tickspan.instrumentation.operation import Attributes, Failure
 from tickspan.instrumentation.workbench import Workbench
-from tickspan.recording import SpanRecorder
 from tickspan.semconv.common import SERVICE_NAME
 
 ActiveStatement = _statements.ActiveStatement
@@ -53,7 +52,7 @@ class Teller:
         self.starter = _statements.Starter(
             self._guard,
             self._start_span,
-            _recorder_of(self._start_span),
+            bench.recorder,
             self._durations,
             keyed_hash() if self.settings.params_hash else None,
             int(self.settings.slow_s * _NS_PER_S),
@@ -147,12 +146,6 @@ class Teller:
         active.transaction = transaction
         active.resume()
         return active
-
-
-def _recorder_of(start_span: Any) -> SpanRecorder | None:
-    """The recorder behind a tracer's `start_span`; None where it is not one of ours."""
-    recorder = getattr(start_span, "__self__", None)
-    return recorder if isinstance(recorder, SpanRecorder) else None
 
 
 class ActiveTransactionEnd(ActiveOperation):

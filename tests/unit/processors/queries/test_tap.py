@@ -18,6 +18,7 @@ from tickspan.analysis.sql import Dialect, broken_rules, canonicalise
 from tickspan.analysis.traces.rules import n_plus_one
 from tickspan.processors.queries.store import FILE, QueryReader
 from tickspan.processors.queries.tap import QueryTap
+from tickspan.received import ReceivedLog, ReceivedMetric, Telemetry
 from tickspan.recording.wire import (
     CUMULATIVE,
     HISTOGRAM_ATTRIBUTES,
@@ -28,7 +29,6 @@ from tickspan.recording.wire import (
 )
 from tickspan.semconv import db
 from tickspan.semconv import findings as names
-from tickspan.testing.decoding import ReceivedLog, ReceivedMetric, Telemetry
 from tickspan.testing.sink import MemorySink
 
 PROCESS = "101-7-ab"

@@ -86,6 +86,8 @@ def recorded_unix_ns(signal: Signal, body: bytes) -> int:
             data = next((value for number, value in _fields(record) if number in _METRIC_DATA), b"")
             point = next((value for number, value in _fields(_bytes(data)) if number == _POINT), b"")
             return _number(_bytes(point), _POINT_TIME)
+        case "profiles" | "samples":
+            return 0
 
 
 def _bytes(value: int | bytes) -> bytes:

@@ -121,6 +121,8 @@ class Guest:
         sources: what is sent, each with its destination.
         resource: of the records seen last; empty while none was.
         told_lost: how many lost items were told so far.
+        is_viewed: whether the taps run that it wants while somebody looks on.
+        viewed: what those taps read, where it has no other taps.
     """
 
     folder: ProcessFolder
@@ -132,3 +134,11 @@ class Guest:
     )
     resource: bytes = b""
     told_lost: Losses = field(default_factory=dict[Signal, Mapping[Reason, int]])
+    is_viewed: bool = False
+    viewed: tuple[TrackSource, ...] = ()
+
+    @property
+    def taps(self) -> tuple[str, ...]:
+        """Names of the taps that look at its records now."""
+        description = self.folder.description
+        return (*description.taps, *description.viewed_taps) if self.is_viewed else description.taps

@@ -14,10 +14,11 @@ from typing import Final
 from tickspan_spool.directory import SpoolDirectory
 from tickspan_spool.entries import Signal, StreamKey
 from tickspan_spool.folder import ProcessDescription, ProcessFolder
-from tickspan_spool.layout import SIGNALS
+from tickspan_spool.layout import ALL_SIGNALS, SIGNALS
 from tickspan_spool.liaison import AgentPlaces, holder
 from tickspan_spool.reasons import Reason
 from tickspan_spool.sender import Destination
+from tickspan_spool.track import TAP_TRACK
 
 from . import semconv as names
 from .crew import Crew, Route
@@ -26,13 +27,17 @@ from .messages import ended_span, resource, scope
 from .outbox import Audience, Outboxes
 from .report import Counts, death_event, loss_event
 from .tap_runner import TapRunner
+from .viewing import Viewing
 
 _LOGGER = logging.getLogger(__name__)
 
 AGENT_ARGUMENT: Final = "tickspan-agent"
 """What the folders of agents have as `argv0`: nobody mourns an agent."""
-TAP_TRACK: Final = -1
+_VIEWED_TAPS: Final = "viewed"
+"""Who reads for the taps that a process wants while somebody looks on."""
 _ENVIRONMENT: Final = re.compile(r"[0-9a-f]{12}")
+_MOST_LEFT: Final = 256
+"""Processes that are gone, of which a tap may still have something to say."""
 
 
 def is_welcome(
@@ -42,22 +47,33 @@ def is_welcome(
     is_alive: bool,
     adopts_all: bool,
     has_agent: Callable[[str], bool],
+    is_viewed: bool = False,
 ) -> bool:
     """Whether an agent of `environment` takes this process in.
 
     Its own always; another environment's when it has no agent, once it is dead. A living one starts its own
-    agent, unless we are a service that serves everybody.
+    agent, unless we are a service that serves everybody. But one of whose records nothing is done never
+    starts one: with `is_viewed`, it is taken in for those who look on.
     """
     if description.environment_id == environment:
         return True
-    return (adopts_all or not is_alive) and not has_agent(description.environment_id)
+    is_idle = bool(description.pid) and not description.destinations and not description.taps
+    is_free = adopts_all or not is_alive or (is_viewed and is_idle)
+    return is_free and not has_agent(description.environment_id)
 
 
 class Household:
     """Owned by the agent's main thread."""
 
     def __init__(
-        self, places: AgentPlaces, crew: Crew, outboxes: Outboxes, taps: TapRunner, *, adopts_all: bool
+        self,
+        places: AgentPlaces,
+        crew: Crew,
+        outboxes: Outboxes,
+        taps: TapRunner,
+        *,
+        adopts_all: bool,
+        viewing: Viewing | None = None,
     ) -> None:
         self._places = places
         self._directory = SpoolDirectory(places.directory)
@@ -65,8 +81,10 @@ class Household:
         self._outboxes = outboxes
         self._taps = taps
         self._adopts_all = adopts_all
+        self._viewing = viewing or Viewing(places.directory)
         self._guests: dict[Path, Guest] = {}
         self._gone: list[tuple[Audience, Counts]] = []
+        self._left: dict[str, Audience] = {}
 
     def __repr__(self) -> str:
         return f"<Household of {len(self._guests)}>"
@@ -83,8 +101,10 @@ class Household:
 
     @property
     def has_life(self) -> bool:
-        """Whether a process that is served lives; the agent itself does not count."""
-        return any(not guest.is_own and guest.folder.is_alive() for guest in self.guests)
+        """Whether a process that is served lives, or somebody looks on; the agent itself does not count."""
+        return self._viewing.is_anybody or any(
+            not guest.is_own and _is_served(guest.folder) and guest.folder.is_alive() for guest in self.guests
+        )
 
     @property
     def is_drained(self) -> bool:
@@ -104,6 +124,13 @@ class Household:
         """What became of the records of every guest that is or was here, and for whom that is."""
         return [*self._gone, *((_audience(guest), guest.folder.ledger()) for guest in self.guests)]
 
+    def audience_of(self, process: str) -> Audience | None:
+        """For whom words about this process are, by its folder's name, also some time after its end."""
+        for guest in self.guests:
+            if guest.folder.path.name == process:
+                return _audience(guest)
+        return self._left.get(process)
+
     def discover(self) -> None:
         """Take in the processes that are new; a folder that cannot be read is left for another time."""
         found = {folder.path: folder for folder in self._directory.folders()}
@@ -114,6 +141,8 @@ class Household:
             if path not in self._guests and self._is_welcome(folder):
                 with suppress(OSError):
                     self._admit(folder)
+        self._viewing.look(self.guests)
+        self._run_viewed_taps()
 
     def review(self) -> None:
         """See off the dead of whom nothing waits any more."""
@@ -121,8 +150,9 @@ class Household:
             if guest.is_own or guest.folder.is_alive():
                 continue
             if guest.folder.is_drained:
-                with suppress(OSError):
-                    self._see_off(guest)
+                if self._has_been_seen(guest):
+                    with suppress(OSError):
+                        self._see_off(guest)
             else:
                 for _, destination in guest.sources:
                     self._crew.inherit(destination, guest.folder.description.service_name)
@@ -130,7 +160,7 @@ class Household:
     def see_off_own(self) -> None:
         """Remove our own folders where nothing waits: we are about to end."""
         for guest in self.guests:
-            if guest.is_own and guest.folder.is_drained:
+            if guest.is_own and guest.folder.is_drained and self._has_been_seen(guest):
                 with suppress(OSError):
                     self._remove(guest)
 
@@ -154,6 +184,7 @@ class Household:
             is_alive=folder.is_alive(),
             adopts_all=self._adopts_all,
             has_agent=self._has_agent,
+            is_viewed=self._viewing.is_anybody,
         )
 
     def _has_agent(self, environment: str) -> bool:
@@ -177,8 +208,32 @@ class Household:
                 guest.sources.append((source, by_index[index]))
                 self._serve(guest, source, by_index[index])
         if folder.description.taps:
-            for signal in SIGNALS:
+            for signal in ALL_SIGNALS:
                 self._taps.add(guest, TrackSource(guest, folder.track(signal, TAP_TRACK)))
+
+    def _run_viewed_taps(self) -> None:
+        """Taps that a process wants while somebody looks on begin, or end, with that."""
+        is_viewed = self._viewing.is_anybody
+        for guest in self.guests:
+            description = guest.folder.description
+            if guest.is_viewed == is_viewed or not description.viewed_taps:
+                continue
+            guest.is_viewed = is_viewed
+            if description.taps:  # these read already, and see with other eyes from now on
+                continue
+            if is_viewed:
+                guest.viewed = tuple(
+                    TrackSource(guest, guest.folder.viewer_track(signal, _VIEWED_TAPS)) for signal in SIGNALS
+                )
+                for source in guest.viewed:
+                    self._taps.add(guest, source)
+            else:
+                guest.viewed = ()
+                self._taps.remove(guest)
+                guest.folder.forget_viewer(_VIEWED_TAPS)
+
+    def _has_been_seen(self, guest: Guest) -> bool:
+        return self._viewing.has_shown_all(guest) and all(source.is_drained for source in guest.viewed)
 
     def _serve(self, guest: Guest, source: TrackSource, destination: Destination) -> None:
         may_inherit = self._adopts_all or not guest.folder.is_alive()
@@ -197,12 +252,16 @@ class Household:
         account = (_audience(guest), guest.folder.ledger())
         self._directory.fold(guest.folder)
         self._gone.append(account)
+        if len(self._left) >= _MOST_LEFT:
+            del self._left[next(iter(self._left))]
+        self._left[guest.folder.path.name] = account[0]
         self._forget(guest.folder.path)
 
     def _forget(self, path: Path) -> None:
         guest = self._guests.pop(path)
         for source, destination in guest.sources:
             self._crew.forget(source, destination, guest.folder.description.service_name)
+        self._viewing.forget(guest)
         self._taps.remove(guest)
 
     def _mourn(self, guest: Guest) -> None:
@@ -259,6 +318,11 @@ def _own_stream(guest: Guest) -> StreamKey:
         {names.SERVICE_NAME: description.service_name, names.PROCESS_PID: description.pid}
     )
     return StreamKey("logs", known, scope(names.SCOPE, ""))
+
+
+def _is_served(folder: ProcessFolder) -> bool:
+    """Whether anything is done with its records; else they are kept, and no agent is needed for that."""
+    return bool(folder.description.destinations or folder.description.taps)
 
 
 def _is_own(folder: ProcessFolder) -> bool:

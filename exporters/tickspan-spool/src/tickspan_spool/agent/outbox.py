@@ -47,15 +47,20 @@ class Box(Protocol):
 class Outboxes:
     """Opens a folder for an audience when there is a first record for it. Safe for any thread."""
 
-    def __init__(self, open_box: Callable[[Audience], Box]) -> None:
+    def __init__(
+        self, open_box: Callable[[Audience], Box], is_viewed: Callable[[], bool] = lambda: False
+    ) -> None:
+        """`is_viewed`: whether somebody looks on, who sees also what no destination takes."""
         self._open_box = open_box
+        self._is_viewed = is_viewed
         self._lock = threading.Lock()
         self._boxes: dict[Audience, Box] = {}
         self._is_closed = False
 
     def put(self, audience: Audience, stream: StreamKey, body: bytes, items: int = 1) -> bool:
-        """Record for this audience; False when no destination takes the signal, or we are closed."""
-        if not any(destination.signal == stream.signal for destination in audience.destinations):
+        """Record for this audience; False when nobody takes the signal, or we are closed."""
+        is_wanted = any(destination.signal == stream.signal for destination in audience.destinations)
+        if not is_wanted and not self._is_viewed():
             return False
         with self._lock:
             box = self._box(audience)

@@ -41,6 +41,7 @@ from .report import Report, metrics, total
 from .signals import Wakeup, own_rss_bytes
 from .state import AgentState, DestinationStatus
 from .tap_runner import TapRunner
+from .viewing import Viewing
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -58,8 +59,12 @@ _BOUND_ANYWAY_S: Final = 60.0
 _HURRY_S: Final = 1.0
 _SHORT_HURRY_S: Final = 0.1
 _DISCOVER_EVERY_S: Final = 1.0
+_VIEWED_EVERY_S: Final = 0.25
+"""The same while somebody looks on: a new process is to be seen at once."""
 _STATUS_EVERY_S: Final = 5.0
 _OUTBOX_SEGMENT_BYTES: Final = 256 << 10
+_PROFILES_SEGMENT_BYTES: Final = 4 << 20
+"""Of an outbox from which profiles go: each is one record."""
 _STOPPING_S: Final = 1.0
 
 
@@ -127,15 +132,23 @@ class Agent:
         self._clock = clock
         self._started_unix_ns = time.time_ns()
         self._credentials = Credentials(environ)
-        self._outboxes = Outboxes(self._open_box)
+        self._viewing = Viewing(places.directory, clock=clock)
+        self._outboxes = Outboxes(self._open_box, lambda: self._viewing.is_anybody)
         self._taps = TapRunner(Taps(installed(places.directory), clock), self._tell_finding, clock)
         self._crew = Crew(self._credentials, self._open_delivery)
         self._household = Household(
-            places, self._crew, self._outboxes, self._taps, adopts_all=options.adopts_all
+            places,
+            self._crew,
+            self._outboxes,
+            self._taps,
+            adopts_all=options.adopts_all,
+            viewing=self._viewing,
         )
         self._dead_letters = DeadLetters(self._household.directory.dead_letter_folder)
         now_s = clock()
         self._discovering = _Every(_DISCOVER_EVERY_S, now_s)
+        self._showing = _Every(_VIEWED_EVERY_S, now_s)
+        self._told_arrivals = 0
         self._bounding = _Every(options.bound_every_s, now_s + options.bound_every_s)
         self._writing = _Every(_STATUS_EVERY_S, now_s)
         self._reporting = _Every(options.report_every_s, now_s + options.report_every_s)
@@ -179,15 +192,20 @@ class Agent:
             if self._household.has_life or self._options.adopts_all:
                 self._had_life_at_s = now_s
             self._is_superfluous = self._is_homeless() or self._is_needless(now_s)
+        elif self._viewing.is_anybody and self._showing.is_due(now_s):
+            self._household.discover()
+            self._household.review()
         if self._bounding.is_due(now_s) and self._is_worth_bounding(now_s):
             self._household.directory.enforce_bound(self._options.max_bytes)
             self._household.directory.expire()
             self._household.tell_losses(time.time_ns())
-        if self._reporting.is_due(now_s):
+        if self._reporting.is_due(now_s) or self._told_arrivals != self._viewing.arrivals:
+            self._told_arrivals = self._viewing.arrivals
             self._report()
         if self._writing.is_due(now_s):
             self._write_state()
-        if self._crew.poke():
+        has_news = self._viewing.poke()
+        if self._crew.poke() or has_news:
             self._busy_at_s = now_s
 
     def _is_worth_bounding(self, now_s: float) -> bool:
@@ -245,8 +263,10 @@ class Agent:
             self._guarded(self._household.discover)
             self._guarded(self._household.review)
             self._crew.poke()
+            self._viewing.poke()
             self._wait(selector)
         self._taps.stop(_STOPPING_S)
+        self._viewing.stop(_STOPPING_S)
         if not self._crew.stop(_STOPPING_S):
             _LOGGER.warning("a request was under way at the end; its batch is sent again at the next start")
         self._guarded(self._household.see_off_own)
@@ -356,10 +376,9 @@ class Agent:
 
     def _tell_finding(self, finding: Finding) -> None:
         """From the taps' thread: a record for the destinations of the process that it is about."""
-        for guest in self._household.guests:
-            if guest.folder.path.name == finding.process:
-                audience = Audience(guest.folder.description.service_name, guest.destinations)
-                self._outboxes.put(audience, finding.stream, finding.body, finding.items)
+        audience = self._household.audience_of(finding.process)
+        if audience is not None:
+            self._outboxes.put(audience, finding.stream, finding.body, finding.items)
 
     def _state(self) -> AgentState:
         return AgentState(
@@ -394,10 +413,11 @@ class Agent:
         )
 
     def _open_box(self, audience: Audience) -> Box:
+        has_profiles = any(destination.signal == "profiles" for destination in audience.destinations)
         plan = SpoolPlan(
             self._places.directory,
             max_bytes=self._options.max_bytes,
-            segment_bytes=_OUTBOX_SEGMENT_BYTES,
+            segment_bytes=_PROFILES_SEGMENT_BYTES if has_profiles else _OUTBOX_SEGMENT_BYTES,
             agent="off",
             destinations=audience.destinations,
             service_name=audience.service_name,

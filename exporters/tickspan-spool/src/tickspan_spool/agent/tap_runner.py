@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from tickspan_spool.courier import BATCH_BYTES, BATCH_RECORDS
+from tickspan_spool.entries import Entry
 from tickspan_spool.taps import Finding, ProcessEnd, TapBatch, Taps, TapStatistics
 
 from .guest import Guest, TrackSource
@@ -30,6 +31,8 @@ class TapRunner:
         self._is_stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._tick_at_s = clock()
+        self._held: dict[TrackSource, list[Entry]] = {}
+        """Shown, and not settled before a tap has them safe."""
         self._ended: set[str] = set()
         self._ends: list[tuple[tuple[str, ...], ProcessEnd]] = []
 
@@ -44,7 +47,10 @@ class TapRunner:
     def remove(self, guest: Guest) -> None:
         """Forget this guest."""
         with self._lock:
+            gone = [source for one, source in self._watched if one is guest]
             self._watched = [pair for pair in self._watched if pair[0] is not guest]
+            for source in gone:
+                self._held.pop(source, None)
             self._ended.discard(guest.folder.path.name)
 
     def ending(self, guest: Guest) -> None:
@@ -52,12 +58,12 @@ class TapRunner:
         description = guest.folder.description
         name = guest.folder.path.name
         with self._lock:
-            if not description.taps or name in self._ended:
+            if not guest.taps or name in self._ended:
                 return
             self._ended.add(name)
             is_clean = guest.folder.has_exited_cleanly
             end = ProcessEnd(name, description.service_name, description.pid, is_clean, guest.resource)
-            self._ends.append((description.taps, end))
+            self._ends.append((guest.taps, end))
 
     def stop(self, timeout_s: float) -> bool:
         """End the thread; False when a tap does not come back in time."""
@@ -85,19 +91,29 @@ class TapRunner:
         """Show each guest's next batch, and the time when it is due; whether there is probably more."""
         is_busy = False
         for guest, source in self._watched:
-            entries = source.read(BATCH_RECORDS, BATCH_BYTES)
-            if entries:
-                description = guest.folder.description
-                batch = TapBatch(guest.folder.path.name, description.service_name, entries)
-                self._tell_all(self._taps.on_batch(description.taps, batch))
-                source.acknowledge(entries, sum(entry.items for entry in entries), {})
-                is_busy = is_busy or len(entries) == BATCH_RECORDS
+            is_busy = self._look_at(guest, source) or is_busy
         if self._clock() >= self._tick_at_s:
             self._tick_at_s = self._clock() + _TICK_S
             self._look_for_ends()
             self._tell_all(self._taps.tick())
         self._tell_ends()
         return is_busy
+
+    def _look_at(self, guest: Guest, source: TrackSource) -> bool:
+        names, service_name = guest.taps, guest.folder.description.service_name
+        entries = self._held.pop(source, None)
+        if entries is None and not self._taps.is_behind(names, service_name):
+            entries = source.read(BATCH_RECORDS, BATCH_BYTES)
+            if entries:
+                batch = TapBatch(guest.folder.path.name, service_name, entries)
+                self._tell_all(self._taps.on_batch(names, batch))
+        if not entries:
+            return False
+        if self._taps.is_behind(names, service_name):
+            self._held[source] = entries
+            return False
+        source.acknowledge(entries, sum(entry.items for entry in entries), {})
+        return len(entries) == BATCH_RECORDS
 
     def _look_for_ends(self) -> None:
         """A process whose records cannot be sent stays a guest for long after its end."""

@@ -10,12 +10,12 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from ._hot import scanning
 from .batch import Batch, ExportRequest, Signal
 from .inflation import inflate
 from .json_body import fill_from_json
 from .limits import Limits
 from .refusal import JSON_TYPE, PROTOBUF_TYPE, Reason, Refusal, malformed
-from .scanning import count_records, shape_of
 
 _REQUESTS: Mapping[Signal, type[ExportRequest]] = {
     "traces": ExportTraceServiceRequest,
@@ -71,7 +71,7 @@ def decode(signal: Signal, headers: Mapping[str, str], wire: bytes, limits: Limi
         plain = message.SerializeToString()
     else:
         plain = body
-    records = count_records(plain, shape_of(message.DESCRIPTOR), limits)
+    records = scanning.count_records(plain, scanning.shape_of(message.DESCRIPTOR), limits)
     if content_type == PROTOBUF_TYPE:
         _parse(message, body)
     return Batch(signal, message, body, headers, records)

@@ -2,7 +2,17 @@
 
 An empty span takes two bytes on the wire and some hundred in memory, so a body of legal size may still ask
 for gigabytes. The scanner walks the fields by the message's own descriptor and stops at the first excess.
+
+A hot module: interpreted or compiled from this one file (Cython's pure Python mode).
 """
+
+# cython: boundscheck=False, wraparound=False
+# C types are annotations that only the compiler knows:
+# pyright: reportUnknownParameterType=false, reportMissingParameterType=false
+# pyright: reportAttributeAccessIssue=false, reportInvalidTypeForm=false, reportMissingImports=false
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUninitializedInstanceVariable=false, reportGeneralTypeIssues=false, reportCallIssue=false
+# pyright: reportArgumentType=false, reportPossiblyUnboundVariable=false, reportMissingTypeArgument=false
 
 from __future__ import annotations
 
@@ -12,12 +22,16 @@ from http import HTTPStatus
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from .limits import Limits
-from .refusal import Reason, Refusal, malformed, too_large
+try:
+    import cython
+except ImportError:  # nobody needs Cython to run the interpreted form
+    from tickspan_spool._shadow import cython
 
-_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
-_CONTINUED = 0x80
-_VARINT_BITS = 64
+if cython.compiled:
+    from cython.cimports.cpython.bytes import PyBytes_AS_STRING
+
+from tickspan_spool.receiver.limits import Limits
+from tickspan_spool.receiver.refusal import Reason, Refusal, malformed, too_large
 
 # What one sender's record is, for each signal. Everything else is counted as a value only.
 _RECORDS = frozenset(
@@ -74,97 +88,131 @@ def count_records(body: bytes, shape: Shape, limits: Limits) -> int:
     Raises:
         Refusal: not protobuf or too deep (400), too many records or values (413).
     """
-    try:
-        return _Scan(body, limits).run(shape)
-    except IndexError:
-        raise malformed("protobuf body: it ends inside a field") from None
+    scan = Scan(body, limits)
+    return scan.run(shape)
 
 
-class _Scan:
+@cython.final
+@cython.cclass
+class Scan:
     """One walk over one body. Iterative: the sender decides the depth, the stack must not be Python's."""
 
-    __slots__ = ("_body", "_limits", "_records", "_values")
+    _body: bytes
+    _p: cython.p_uchar
+    _at: cython.Py_ssize_t
+    _limits: object
+    _records: cython.Py_ssize_t
+    _values: cython.Py_ssize_t
+    _most_records: cython.Py_ssize_t
+    _most_values: cython.Py_ssize_t
+    _most_nesting: cython.Py_ssize_t
 
     def __init__(self, body: bytes, limits: Limits) -> None:
         self._body = body
+        if cython.compiled:
+            self._p = cython.cast(cython.p_uchar, PyBytes_AS_STRING(body))
+        else:
+            self._p = body
+        self._at = 0
         self._limits = limits
         self._records = 0
         self._values = 0
+        self._most_records = limits.records
+        self._most_values = limits.values
+        self._most_nesting = limits.nesting
 
-    def run(self, shape: Shape) -> int:
-        body, position, end = self._body, 0, len(self._body)
-        outer: list[tuple[Shape, int]] = []
+    def run(self, shape: object) -> int:
+        """The records of a body that claims to be of this shape. Raises Refusal."""
+        end: cython.Py_ssize_t = len(self._body)
+        whole: cython.Py_ssize_t = end
+        stop: cython.Py_ssize_t
+        number: cython.ulonglong
+        key: cython.ulonglong
+        wire: cython.ulonglong
+        length: cython.ulonglong
+        room: cython.ulonglong
+        size: cython.Py_ssize_t
+        outer: list = []
+        messages: dict = shape.messages
         while True:
-            while position == end:
+            while self._at == end:
                 if not outer:
                     return self._records
                 shape, end = outer.pop()
-            key, position = _read_varint(body, position)
+                messages = shape.messages
+            key = self._number(whole)
             number, wire = key >> 3, key & 7
-            length, position = _field_length(body, position, wire)
-            stop = position + length
-            if number == 0 or stop > end:
-                raise malformed(f"protobuf body: a field at byte {position} exceeds its message")
-            child = shape.messages.get(number) if wire == _LENGTH else None
+            length = self._length(wire, whole)
+            room = end - self._at if self._at <= end else 0
+            if number == 0 or self._at > end or length > room:
+                raise malformed(f"protobuf body: a field at byte {self._at} exceeds its message")
+            size = length
+            stop = self._at + size
+            child = messages.get(number) if wire == 2 else None
             if child is None:
-                self._count_numbers(shape, number, length)
-                position = stop
+                if number in shape.lists:  # eight numbers of a list take the memory of a small message
+                    self._values += 1 + size // 8
+                    self._check_values()
+                self._at = stop
                 continue
-            self._count_message(child, len(outer) + 1)
+            self._count(child.is_record, len(outer) + 1)
             outer.append((shape, end))
             shape, end = child, stop
+            messages = shape.messages
 
-    def _count_message(self, shape: Shape, depth: int) -> None:
-        self._records += shape.is_record
+    @cython.cfunc
+    def _count(self, is_record: cython.bint, depth: cython.Py_ssize_t) -> None:
+        if is_record:
+            self._records += 1
         self._values += 1
-        if depth > self._limits.nesting:
+        if depth > self._most_nesting:
             limit = self._limits.nesting
             raise Refusal(
                 Reason.NESTING, HTTPStatus.BAD_REQUEST, f"protobuf body: messages nest deeper than {limit}"
             )
-        if self._records > self._limits.records:
+        if self._records > self._most_records:
             raise too_large(
                 Reason.RECORDS, f"body: more than {self._limits.records} records; send less at once"
             )
         self._check_values()
 
-    def _count_numbers(self, shape: Shape, number: int, length: int) -> None:
-        """Eight numbers of a list take the memory of a small message, packed or not."""
-        if number in shape.lists:
-            self._values += 1 + length // 8
-            self._check_values()
-
+    @cython.cfunc
     def _check_values(self) -> None:
-        if self._values > self._limits.values:
+        if self._values > self._most_values:
             raise too_large(
                 Reason.RECORDS, f"body: more than {self._limits.values} values; send less at once"
             )
 
+    @cython.cfunc
+    def _number(self, end: cython.Py_ssize_t) -> cython.ulonglong:
+        """The number at hand; beyond it afterwards."""
+        value: cython.ulonglong = 0
+        shift: cython.int = 0
+        byte: cython.ulonglong
+        while shift < 70:
+            if self._at >= end:
+                raise malformed("protobuf body: it ends inside a field")
+            byte = self._p[self._at]
+            self._at += 1
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return value & 0xFFFF_FFFF_FFFF_FFFF
+            shift += 7
+        raise malformed(f"protobuf body: the number at byte {self._at - 1} is longer than ten bytes")
 
-def _read_varint(body: bytes, position: int) -> tuple[int, int]:
-    """The number at `position` and where it ends. Raises IndexError at the end of the body."""
-    byte = body[position]
-    if byte < _CONTINUED:
-        return byte, position + 1
-    value, shift = byte & 0x7F, 7
-    while shift < _VARINT_BITS:
-        position += 1
-        byte = body[position]
-        value |= (byte & 0x7F) << shift
-        if byte < _CONTINUED:
-            return value, position + 1
-        shift += 7
-    raise malformed(f"protobuf body: the number at byte {position} is longer than ten bytes")
-
-
-def _field_length(body: bytes, position: int, wire: int) -> tuple[int, int]:
-    """The length of a field's content, and where the content starts."""
-    if wire == _LENGTH:
-        return _read_varint(body, position)
-    if wire == _VARINT:
-        return _read_varint(body, position)[1] - position, position
-    if wire == _FIXED64:
-        return 8, position
-    if wire == _FIXED32:
-        return 4, position
-    raise malformed(f"protobuf body: wire type {wire} at byte {position} does not occur in OTLP")
+    @cython.cfunc
+    def _length(self, wire: cython.ulonglong, end: cython.Py_ssize_t) -> cython.ulonglong:
+        """The length of a field's content; where the content starts afterwards."""
+        start: cython.Py_ssize_t = self._at
+        if wire == 2:
+            return self._number(end)
+        if wire == 0:
+            self._number(end)
+            size: cython.Py_ssize_t = self._at - start
+            self._at = start
+            return size
+        if wire == 1:
+            return 8
+        if wire == 5:
+            return 4
+        raise malformed(f"protobuf body: wire type {wire} at byte {self._at} does not occur in OTLP")

@@ -22,6 +22,7 @@ from .request_size import RequestSize
 
 _BAD_REQUESTS_IN_A_ROW = 3
 _AWAIT_S = 1.0
+_PROFILES = "profiles"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,8 @@ class Delivery:
     `attempt` sends at most one request. A batch is sent with the same boundaries until the destination has
     said something about it, so that a request whose answer was lost doubles no more than itself.
 
+    A destination that does not know profiles, a young signal, gets no more of them, which is said once.
+
     Args:
         destination: where to.
         channel: the way there, see `open_channel`.
@@ -112,6 +115,7 @@ class Delivery:
         self._totals: Counter[Reason] = Counter()
         self._delivered = 0
         self._trouble = ""
+        self._is_unwanted = False
 
     def __repr__(self) -> str:
         trouble = self._trouble or "well"
@@ -128,6 +132,8 @@ class Delivery:
         self._parts.take(entries)
         if self._parts.is_settled:
             return self._done()
+        if self._is_unwanted:
+            return self._left_out()
         now_s = self._clock()
         lacking = self._channel.lacking()
         if lacking:
@@ -170,6 +176,15 @@ class Delivery:
         delivered, dropped = self._parts.finish()
         return Verdict(is_done=True, delivered=delivered, dropped=dropped, explanation=self._trouble)
 
+    def _left_out(self) -> Verdict:
+        """The destination does not know profiles, which was said."""
+        self._trouble = ""
+        while not self._parts.is_settled:
+            items = sum(entry.items for entry in self._parts.first)
+            self._drop(Reason.REFUSED, items)
+            self._parts.settle(0, Reason.REFUSED, items)
+        return self._done()
+
     def _go_on(self) -> Verdict:
         now_s = self._clock()
         wait_s = max(0.0, self._not_before_s - now_s, self._breaker.wait_s(now_s))
@@ -210,7 +225,7 @@ class Delivery:
     def _next_part(self) -> Sequence[Entry]:
         """What the next request holds. An unanswered one is repeated as it was."""
         if not self._parts.is_fixed:
-            if self._breaker.state is BreakerState.SMALL:
+            if self._breaker.state is BreakerState.SMALL or self._is_of_profiles:
                 self._parts.cut(1)
             elif not self._parts.is_split:  # halves are tried as they are: so one freak record is found
                 self._parts.cut(self._size.fitting(self._parts.first))
@@ -221,6 +236,9 @@ class Delivery:
         outcome = self._channel.send(body, items, timeout_s)
         self._ambiguous += outcome.is_ambiguous
         self._trouble = outcome.explanation and f"{self._destination.label}: {outcome.explanation}"
+        if outcome.is_unknown and self._is_of_profiles:
+            self._is_unwanted = True
+            self._trouble += "; no profiles are sent there any more"
         return outcome
 
     def _retry_later(self, outcome: Outcome) -> None:
@@ -236,9 +254,9 @@ class Delivery:
         self._parts.settle(items - outcome.rejected, Reason.REJECTED, outcome.rejected)
 
     def _bury(self, body: bytes, items: int, outcome: Outcome) -> None:
-        """The first part is dead: keep it if it can be kept, count it in any case."""
+        """The first part is dead: keep it if it can be kept, count it in any case. A profile is not kept."""
         self._backoff.after_success()
-        if self._dead_letters is not None:
+        if self._dead_letters is not None and not self._is_of_profiles:
             failure = self._dead_letters.add(
                 self._destination.signal,
                 body,
@@ -251,6 +269,10 @@ class Delivery:
                 self._trouble = f"{self._trouble}; the dead letter is lost: {failure}"
         self._drop(Reason.REFUSED, items)
         self._parts.settle(0, Reason.REFUSED, items)
+
+    @property
+    def _is_of_profiles(self) -> bool:
+        return self._destination.signal == _PROFILES
 
     def _drop(self, reason: Reason, items: int) -> None:
         if items:

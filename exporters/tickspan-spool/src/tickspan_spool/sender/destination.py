@@ -17,6 +17,9 @@ Protocol = Literal["http/protobuf", "grpc"]
 Compression = Literal["none", "gzip"]
 
 SIGNALS: tuple[Signal, ...] = ("traces", "metrics", "logs")
+_SENT: tuple[Signal, ...] = (*SIGNALS, "profiles")
+_VERSIONS: Mapping[str, str] = {"profiles": "v1development"}
+"""Of the paths that are not `v1`."""
 DEFAULT_TIMEOUT_S = 5.0
 _LONGEST_TIMEOUT_S = 300.0
 _DEFAULT_BASE: Mapping[Protocol, str] = {
@@ -126,7 +129,7 @@ class Destination:
         """
         signal, url, protocol = value.get("signal"), value.get("url"), value.get("protocol")
         names: Any = value.get("headers", [])
-        is_known = signal in SIGNALS and protocol in _DEFAULT_BASE and isinstance(url, str)
+        is_known = signal in _SENT and protocol in _DEFAULT_BASE and isinstance(url, str)
         if not is_known or not isinstance(names, list):
             raise ValueError(
                 f"destination: expected what Destination.to_json makes, got the keys {sorted(value)}"
@@ -147,7 +150,7 @@ class Destination:
 
 
 def destinations_from_environment(environ: Mapping[str, str]) -> tuple[Destination, ...]:
-    """Every destination of every signal: the standard one, then those of `TICKSPAN_ENDPOINTS`.
+    """Every destination of traces, metrics and logs: the standard one, then those of `TICKSPAN_ENDPOINTS`.
 
     Those are base URLs, separated by commas, that get everything a second time. They share compression,
     timeout and trust with the standard destination, never its headers or its client certificate.
@@ -221,10 +224,11 @@ def _endpoint(variables: _Variables, protocol: Protocol) -> str:
 
 def _url(base: str, signal: Signal, protocol: Protocol) -> str:
     """The signal's path behind a base URL's own; a gRPC target has none."""
+    version = _VERSIONS.get(signal, "v1")
     parts = _split(base)
     if protocol == "grpc" or parts is None:
         return base
-    return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/v1/{signal}"))
+    return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{version}/{signal}"))
 
 
 def _split(url: str) -> SplitResult | None:

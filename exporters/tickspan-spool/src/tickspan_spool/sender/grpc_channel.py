@@ -25,6 +25,7 @@ _METHODS = {
     "traces": "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
     "metrics": "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
     "logs": "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+    "profiles": "/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export",
 }
 _OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.enable_retries", 0),  # who repeats is the delivery, which knows what is ambiguous

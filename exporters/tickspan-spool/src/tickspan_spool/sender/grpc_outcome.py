@@ -40,7 +40,7 @@ def decide_grpc(code: str, message: str, details: bytes) -> Outcome:
         return Outcome(OutcomeKind.RETRY, wait_s, explanation=explanation, is_ambiguous=is_ambiguous)
     if code == "INVALID_ARGUMENT":
         return Outcome(OutcomeKind.DEAD, explanation=explanation)
-    return Outcome(OutcomeKind.PAUSED, explanation=explanation)
+    return Outcome(OutcomeKind.PAUSED, explanation=explanation, is_unknown=code == "UNIMPLEMENTED")
 
 
 def _exhausted(message: str, delay_s: float | None, explanation: str) -> Outcome:

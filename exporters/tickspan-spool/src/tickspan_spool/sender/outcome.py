@@ -11,6 +11,7 @@ from .partial_success import read_partial_success, read_status_message
 from .retry_after import retry_after_s
 
 _RETRIED = frozenset({429, 502, 503, 504})
+_UNKNOWN = frozenset({404, 501})
 
 
 class OutcomeKind(StrEnum):
@@ -33,6 +34,7 @@ class Outcome:
         rejected: of a delivered batch, the records that the back end says it dropped.
         explanation: one sentence for a human, without credentials; empty when all is well.
         is_ambiguous: the request was sent, wholly or in part, and no answer came: it may have been accepted.
+        is_unknown: the destination does not know this signal at all.
     """
 
     kind: OutcomeKind
@@ -40,6 +42,7 @@ class Outcome:
     rejected: int = 0
     explanation: str = ""
     is_ambiguous: bool = False
+    is_unknown: bool = False
 
 
 def decide(status: int, headers: Mapping[str, str], body: bytes, records: int) -> Outcome:
@@ -62,7 +65,7 @@ def decide(status: int, headers: Mapping[str, str], body: bytes, records: int) -
         return Outcome(OutcomeKind.SPLIT, explanation=explanation)
     if status == HTTPStatus.BAD_REQUEST:
         return Outcome(OutcomeKind.DEAD, explanation=explanation)
-    return Outcome(OutcomeKind.PAUSED, explanation=explanation)
+    return Outcome(OutcomeKind.PAUSED, explanation=explanation, is_unknown=status in _UNKNOWN)
 
 
 def accepted(body: bytes, records: int) -> Outcome:

@@ -19,7 +19,7 @@ RULE: Final = Rule(
     "cacheable_read",
     Severity.INFO,
     "The same read comes every second or more often, and its tables are hardly written to.",
-    "Keep the answer for a moment: @tickspan.cache.cached(ttl_s=...).",
+    "Keep the answer for a moment: @tickspan.cache.cached(ttl=...).",
 )
 NEEDS: Final = READ
 _WRITES_PER_READ: Final = 0.1

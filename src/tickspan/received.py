@@ -91,7 +91,8 @@ class ReceivedPoint:
     """A metric point.
 
     `value` is set for gauges and sums, the rest for distributions. The counts of an exponential histogram are
-    those of its positive buckets.
+    those of its positive buckets: number `i` of them is of `(base^(offset+i), base^(offset+i+1)]` with
+    `base = 2^(2^-scale)`; `zero_count` are in none of them.
     """
 
     attributes: Attributes
@@ -104,6 +105,9 @@ class ReceivedPoint:
     max: float | None = None
     bounds: tuple[float, ...] = ()
     bucket_counts: tuple[int, ...] = ()
+    scale: int = 0
+    offset: int = 0
+    zero_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +326,9 @@ def _exponential(point: ExponentialHistogramDataPoint) -> ReceivedPoint:
         min=point.min if point.HasField("min") else None,
         max=point.max if point.HasField("max") else None,
         bucket_counts=tuple(point.positive.bucket_counts),
+        scale=point.scale,
+        offset=point.positive.offset,
+        zero_count=point.zero_count,
     )
 
 

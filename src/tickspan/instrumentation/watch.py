@@ -9,8 +9,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
+from tickspan.instrumentation.forks import renew_after_fork
 from tickspan.recording import Guard
-from tickspan.trading.forks import renew_after_fork
 
 INTERVAL_S: Final = 1.0
 
@@ -33,7 +33,7 @@ class Watch:
     def __init__(self, interval_s: float = INTERVAL_S, now_s: Callable[[], float] = time.monotonic) -> None:
         self._interval_s = interval_s
         self._now_s = now_s
-        self._guard = Guard("watch", "trading")
+        self._guard = Guard("watch", "process")
         self._forget()
 
     def __repr__(self) -> str:
@@ -95,14 +95,14 @@ class Watch:
             return tuple(self._watched)
 
 
-_watch: Watch | None = None
+_watches: Final[dict[str, Watch]] = {}
 
 
-def process_watch() -> Watch:
-    """The watch of this process."""
-    global _watch
-    if _watch is None:
-        watch = _watch = Watch()
+def process_watch(of: str = "process") -> Watch:
+    """The watch of this process; feeds have one of their own, which nobody's long look delays."""
+    watch = _watches.get(of)
+    if watch is None:
+        watch = _watches[of] = Watch()
         atexit.register(watch.stop)
         renew_after_fork(watch)
-    return _watch
+    return watch

@@ -1,0 +1,1 @@
+"""Compiled twins of the profiler's hot modules, where a compiler was there."""

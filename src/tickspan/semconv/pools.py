@@ -1,0 +1,53 @@
+"""Names of pools that tickspan governs, and of its own pools of broker connections.
+
+Series have the database conventions' `db.client.connection.pool.name` and `.state`, for brokers too.
+"""
+
+from typing import Final
+
+TICKSPAN_POOL_ADVISED_SIZE: Final = "tickspan.pool.advised_size"
+"""Connections that the load of the last window asks for."""
+TICKSPAN_POOL_BREAKER_STATE: Final = "tickspan.pool.breaker.state"
+"""closed, half_open or open."""
+TICKSPAN_POOL_CLOSE_REASON: Final = "tickspan.pool.close.reason"
+"""account, broken, closed, dead_holder, drain, idle, lifetime, silent or unhealthy."""
+TICKSPAN_POOL_HELD: Final = "tickspan.pool.held"
+"""Seconds since a connection was taken."""
+TICKSPAN_POOL_HOLDER: Final = "tickspan.pool.holder"
+"""Name of the thread or task that holds a connection."""
+TICKSPAN_POOL_HOLDER_STATE: Final = "tickspan.pool.holder.state"
+"""alive or dead: a dead thread and a finished task will not give a connection back."""
+TICKSPAN_POOL_HOLDER_POSITION: Final = "tickspan.pool.holder.position"
+"""Where the connection was taken, or where its holder is now: `function (file:line)`, innermost first."""
+TICKSPAN_POOL_HOLDER_POSITION_KIND: Final = "tickspan.pool.holder.position.kind"
+"""taken or now."""
+TICKSPAN_POOL_HOLDER_SPAN_ID: Final = "tickspan.pool.holder.span_id"
+"""The span that was current when the connection was taken."""
+TICKSPAN_POOL_LOAD: Final = "tickspan.pool.load"
+"""Connections in use on average: arrivals per second times mean use, by Little's law."""
+TICKSPAN_POOL_MAX: Final = "tickspan.pool.max"
+"""Connections that the pool allows."""
+TICKSPAN_POOL_WAIT: Final = "tickspan.pool.wait"
+"""Seconds that a connection was waited for."""
+
+TICKSPAN_POOL_CONNECTIONS_CLOSED: Final = "tickspan.pool.connections.closed"
+TICKSPAN_POOL_HEALTH_CHECK_DURATION: Final = "tickspan.pool.health_check.duration"
+TICKSPAN_POOL_LEAKS: Final = "tickspan.pool.leaks"
+
+TICKSPAN_BROKER_CONNECTION_COUNT: Final = "tickspan.broker.connection.count"
+TICKSPAN_BROKER_CONNECTION_CREATE_TIME: Final = "tickspan.broker.connection.create_time"
+TICKSPAN_BROKER_CONNECTION_IDLE_MAX: Final = "tickspan.broker.connection.idle.max"
+TICKSPAN_BROKER_CONNECTION_IDLE_MIN: Final = "tickspan.broker.connection.idle.min"
+TICKSPAN_BROKER_CONNECTION_MAX: Final = "tickspan.broker.connection.max"
+TICKSPAN_BROKER_CONNECTION_PENDING_REQUESTS: Final = "tickspan.broker.connection.pending_requests"
+TICKSPAN_BROKER_CONNECTION_TIMEOUTS: Final = "tickspan.broker.connection.timeouts"
+TICKSPAN_BROKER_CONNECTION_USE_TIME: Final = "tickspan.broker.connection.use_time"
+TICKSPAN_BROKER_CONNECTION_WAIT_TIME: Final = "tickspan.broker.connection.wait_time"
+
+EVENT_CONNECTION_WAIT: Final = "connection wait"
+"""On the span of whoever waited more than 10 ms for a connection."""
+EVENT_POOL_ADVICE: Final = "tickspan.pool.advice"
+EVENT_POOL_BREAKER_CHANGE: Final = "tickspan.pool.breaker_change"
+EVENT_POOL_DRAINED: Final = "tickspan.pool.drained"
+EVENT_POOL_LEAK_CLEARED: Final = "tickspan.pool.leak_cleared"
+EVENT_POOL_LEAK_SUSPECTED: Final = "tickspan.pool.leak_suspected"
