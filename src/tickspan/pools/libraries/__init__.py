@@ -1,0 +1,1 @@
+"""What must be asked of each library's pools so that they can be governed."""
