@@ -1,0 +1,1 @@
+"""What memory, profiler and logs cost, and what they find."""
