@@ -31,9 +31,11 @@ class Action(Protocol):
         ...
 
 
-def add_actions(parser: argparse.ArgumentParser, actions: Iterable[Action]) -> None:
+def add_actions(
+    parser: argparse.ArgumentParser, actions: Iterable[Action], *, is_required: bool = True
+) -> None:
     """Declare them; the chosen one's `run` is the option `act`."""
-    words = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    words = parser.add_subparsers(dest="action", metavar="ACTION", required=is_required)
     for action in actions:
         made = words.add_parser(
             action.NAME, help=action.SUMMARY, description=action.SUMMARY, allow_abbrev=False

@@ -42,9 +42,11 @@ class AgentCommand:
         )
         letters = dead.add_subparsers(dest="letters", metavar="ACTION", required=True)
         _add(letters, "list", "one line for each", list_dead)
-        _add(letters, "show", "one with its records", show_dead).add_argument("id", metavar="ID")
+        _add(letters, "show", "one with its records", show_dead).add_argument(
+            "id", metavar="ID", help="as list names it"
+        )
         redrive = _add(letters, "redrive", "send again, as new records", redrive_dead)
-        redrive.add_argument("id", metavar="ID|all")
+        redrive.add_argument("id", metavar="ID|all", help="one of them, or all")
 
     def run(self, options: argparse.Namespace) -> int:
         """Do it."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from tickspan_spool import agent, twins
 from tickspan_spool.agent import AgentStatus
+from tickspan_spool.reasons import Reason
 from tickspan_spool.spool import SpoolPlan
+from tickspan_spool.viewers import Viewer, viewers
 
 from tickspan.cli.finding import Finding
 from tickspan.config import PropagateSettings, Settings
@@ -29,6 +31,7 @@ def delivery_findings(settings: Settings, environ: Mapping[str, str]) -> Iterabl
     yield propagation_finding(settings.propagate)
     plan = spool_plan(settings, environ, "")
     yield spool_finding(plan)
+    yield records_finding(plan, viewers(plan.directory))
     status = agent.status(plan.directory)
     yield agent_finding(plan, status)
     yield from destination_findings(plan, status)
@@ -67,9 +70,26 @@ def spool_finding(plan: SpoolPlan) -> Finding:
     return Finding("spool", is_well=False, detail=detail)
 
 
+def records_finding(plan: SpoolPlan, looking_on: Sequence[Viewer]) -> Finding:
+    """Who gets to see what is recorded: a collector, a desk on this machine, or nobody so far."""
+    places = sorted({destination.label for destination in plan.destinations})
+    pages = sorted(viewer.page or viewer.endpoint for viewer in looking_on)
+    told = [
+        *([f"sent to {', '.join(places)}"] if places else []),
+        *([f"shown on {', '.join(pages)}"] if pages else []),
+    ]
+    if told:
+        return Finding("records", is_well=True, detail=" and ".join(told))
+    detail = (
+        "kept in the flight recorder, and nobody sees them: 'tickspan desk' shows them, "
+        "OTEL_EXPORTER_OTLP_ENDPOINT sends them"
+    )
+    return Finding("records", None, detail)
+
+
 def agent_finding(plan: SpoolPlan, status: AgentStatus) -> Finding:
     """Who delivers."""
-    if not plan.destinations:
+    if not plan.destinations and not status.agents:
         detail = "not needed: nothing is exported, the spool keeps the latest records as a flight recorder"
         return Finding("agent", None, detail)
     if status.agents:
@@ -96,8 +116,15 @@ def destination_findings(plan: SpoolPlan, status: AgentStatus) -> Iterable[Findi
 def ledger_findings(status: AgentStatus) -> Iterable[Finding]:
     """Per signal what ended and what became of it; a loss is a failure."""
     for signal, counts in status.signals.items():
-        lost = {str(reason): count for reason, count in counts.dropped.items() if count}
+        unwanted = counts.dropped.get(Reason.FILTERED, 0)  # nobody was to have them, which is no loss
+        lost = {
+            str(reason): count
+            for reason, count in counts.dropped.items()
+            if count and reason is not Reason.FILTERED
+        }
         told = f"{counts.ended:,} ended, {counts.delivered:,} delivered, {counts.in_spool:,} wait"
+        if unwanted:
+            told += f", {unwanted:,} for no destination"
         if not counts.ended:
             continue
         if lost:

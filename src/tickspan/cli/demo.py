@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tickspan.cli.errors import CommandError
 
 if TYPE_CHECKING:
+    from tickspan.demo.desk import DemoDesk
     from tickspan.demo.stage import Progress, Scene
 
 MIN_SECONDS = 1.0
@@ -39,6 +41,9 @@ class DemoCommand:
         parser.add_argument(
             "--redis", metavar="URL", help="instead of one found or embedded, such as redis://…"
         )
+        parser.add_argument(
+            "--desk", action="store_true", help="show it all on a live page as well, and stay until Ctrl-C"
+        )
 
         parser.add_argument(
             "--faults",
@@ -52,28 +57,55 @@ class DemoCommand:
         try:
             from rich.console import Console
 
-            from tickspan.demo import DemoError, DemoPlan, perform
-            from tickspan.demo.show import show
+            from tickspan.demo import DemoError
         except ImportError as error:
             raise CommandError(
                 f"needs more than is installed ({error.name}): pip install 'tickspan[demo]'"
             ) from None
         destination = _writable(options.json)
         console = Console(stderr=options.json == "-", highlight=False)
-        plan = DemoPlan(
-            options.seconds, options.seed, options.port, options.database, options.redis, options.faults
-        )
         try:
-            performance = perform(plan, _teller(console, options.seconds))
+            with ExitStack() as stack:
+                return _perform(options, console, destination, _desk(options, console, stack))
         except DemoError as error:
             raise CommandError(str(error)) from None
-        show(performance, console)
-        if destination is not None:
-            text = json.dumps(performance.report.to_json(), indent=2, ensure_ascii=False) + "\n"
-            sys.stdout.write(text) if destination == "-" else Path(destination).write_text(
-                text, encoding="utf-8"
-            )
-        return 1 if performance.report.shortfalls() else 0
+
+
+def _desk(options: argparse.Namespace, console: Any, stack: ExitStack) -> DemoDesk | None:
+    if not options.desk:
+        return None
+    from tickspan.demo.desk import desk_beside
+
+    desk = stack.enter_context(desk_beside())
+    console.print(f"Watch it on {desk.page}", soft_wrap=True)
+    return desk
+
+
+def _perform(
+    options: argparse.Namespace, console: Any, destination: str | None, desk: DemoDesk | None
+) -> int:
+    from tickspan.demo import DemoPlan, perform
+    from tickspan.demo.show import show
+
+    plan = DemoPlan(
+        options.seconds,
+        options.seed,
+        options.port,
+        options.database,
+        options.redis,
+        options.faults,
+        desk.otlp if desk else "",
+    )
+    performance = perform(plan, _teller(console, options.seconds))
+    show(performance, console)
+    if destination is not None:
+        text = json.dumps(performance.report.to_json(), indent=2, ensure_ascii=False) + "\n"
+        sys.stdout.write(text) if destination == "-" else Path(destination).write_text(text, encoding="utf-8")
+        sys.stdout.flush()
+    if desk is not None:
+        console.print(f"Everything is on {desk.page} until Ctrl-C.", soft_wrap=True)
+        desk.stay()
+    return 1 if performance.report.shortfalls() else 0
 
 
 def _teller(console: Any, seconds: float) -> Any:

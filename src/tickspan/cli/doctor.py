@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from tickspan.cli.errors import CommandError
+from tickspan.cli.preset_option import add_preset_option, known_presets, preset_difference
 from tickspan.config import read_settings
 
 if TYPE_CHECKING:
@@ -42,20 +43,27 @@ class DoctorCommand:
             help="a module of the program's, whose classes and patches are to be seen",
         )
 
+        add_preset_option(parser, "only what this preset would change here")
+
     def run(self, options: argparse.Namespace) -> int:
         """Print the report."""
+        if options.preset is not None:
+            print(preset_difference(known_presets(options.preset), os.environ, is_json=options.json))
+            return 0
         try:
             from tickspan.cli.examination import (  # OpenTelemetry's SDK: no other verb is to wait for it
                 examine,
                 running_instrumentors,
                 settings_table,
             )
+            from tickspan.cli.logger_finding import logger_findings
             from tickspan.cli.tables import table_findings
         except ValueError as error:  # OTEL_PROPAGATORS is read while OpenTelemetry is imported
             raise CommandError(f"OpenTelemetry cannot be imported: {error}", 1) from None
         reading = read_settings(environ=os.environ)
         findings = list(examine(reading, os.environ, timeout_s=options.timeout))
         findings += table_findings(running_instrumentors(reading, os.environ), options.modules)
+        findings += logger_findings()
         settings = settings_table(reading)
         if options.json:
             print(

@@ -11,8 +11,11 @@ from typing import Any, Final, cast
 from opentelemetry.instrumentation.dependencies import get_dependency_conflicts
 from tickspan_spool.entries import Signal
 
+from tickspan.cli.cache_finding import cache_findings
 from tickspan.cli.delivery import delivery_findings
 from tickspan.cli.finding import Finding
+from tickspan.cli.log_finding import log_findings
+from tickspan.cli.memory_finding import memory_findings
 from tickspan.cli.round_trip import grpc_round_trip, round_trip
 from tickspan.config import AgentMode, QueryMode, Reading, Settings, setting_keys
 from tickspan.distro import destinations, disabled_names, missing_defaults, reason_to_skip
@@ -55,6 +58,9 @@ def examine(reading: Reading, environ: Mapping[str, str], *, timeout_s: float) -
         yield instrumentor_finding(entry, reason)
     yield from _of_missing_members(names)
     yield from query_findings(reading.settings)
+    yield from cache_findings(reading.settings, timeout_s)
+    yield from memory_findings(reading.settings.memory)
+    yield from log_findings(reading.settings)
     completed = {**environ, **missing_defaults(environ)}
     yield from delivery_findings(reading.settings, completed)
     yield from _of_round_trips(completed, timeout_s)

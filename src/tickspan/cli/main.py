@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from typing import Final, NoReturn, Protocol
 
 from tickspan.cli.errors import CommandError
+from tickspan.cli.outline import WHOLE, parsers
+from tickspan.cli.statuses import INTERRUPTED, UNREAD, epilog_of
 from tickspan.version import __version__
 
 COMMANDS: Final = "tickspan_commands"
@@ -41,14 +44,22 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     parser = build_parser()
-    options = parser.parse_args(sys.argv[1:] if arguments is None else list(arguments))
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if words[:1] == ["help"]:  # as people write it who know other commands
+        words = [*words[1:], "--help"]
+    options = parser.parse_args(words)
     try:
-        return options.run(options)
+        status = options.run(options)
+        sys.stdout.flush()
     except CommandError as error:
         print(f"tickspan {options.verb}: {error}", file=sys.stderr)
         return error.status
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
+    except BrokenPipeError:  # `| head` has seen enough; what is left to flush has nobody either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNREAD
+    return status
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -66,6 +77,9 @@ def build_parser() -> argparse.ArgumentParser:
         )
         command.add_options(verb)
         verb.set_defaults(run=command.run)
+    parser.set_defaults(**{WHOLE: parser})
+    for path, described in parsers(parser):
+        described.epilog = " ".join(filter(None, [described.epilog, epilog_of(path)])) or None
     return parser
 
 
@@ -73,11 +87,16 @@ def commands() -> list[Command]:
     """Our verbs, then those of members."""
     from tickspan.cli.agent import AgentCommand
     from tickspan.cli.alerts import AlertsCommand
+    from tickspan.cli.bench import BenchCommand
+    from tickspan.cli.completion import CompletionCommand
     from tickspan.cli.demo import DemoCommand
     from tickspan.cli.doctor import DoctorCommand
+    from tickspan.cli.logs import LogsCommand
     from tickspan.cli.metrics import MetricsCommand
+    from tickspan.cli.profile import ProfileCommand
     from tickspan.cli.queries import QueriesCommand
     from tickspan.cli.run import RunCommand
+    from tickspan.cli.tail import TailCommand
 
     members: list[Callable[[], Command]] = [entry.load() for entry in entry_points(group=COMMANDS)]
     ours = [
@@ -88,5 +107,10 @@ def commands() -> list[Command]:
         QueriesCommand(),
         MetricsCommand(),
         AlertsCommand(),
+        BenchCommand(),
+        LogsCommand(),
+        ProfileCommand(),
+        TailCommand(),
+        CompletionCommand(),
     ]
     return [*ours, *(make() for make in members)]

@@ -11,6 +11,7 @@ from typing import Final
 
 import tickspan
 from tickspan.cli.errors import CommandError
+from tickspan.cli.preset_option import add_preset_option, known_presets
 
 NOT_FOUND: Final = 127
 SITE: Final = Path(tickspan.__file__).parent / "auto" / "site"
@@ -31,8 +32,11 @@ class RunCommand:
         )
         parser.add_argument("--service-name", metavar="NAME", help="service.name (OTEL_SERVICE_NAME)")
         parser.add_argument("--config", metavar="FILE", help="settings in TOML (TICKSPAN_CONFIG_FILE)")
+        add_preset_option(parser, "settings for a kind of program (TICKSPAN_PRESET)")
         parser.add_argument(
-            "--debug", action="store_true", help="tell what is switched on, and why something is not"
+            "--debug",
+            action="store_true",
+            help="the preset debug besides: more is told, of the program and of tickspan; says what",
         )
         parser.add_argument(
             "--subprocesses",
@@ -60,6 +64,7 @@ def command_of(words: Sequence[str]) -> list[str]:
 
 def environment(options: argparse.Namespace, inherited: Mapping[str, str]) -> dict[str, str]:
     """The environment of the program: ours in front, nothing of the user's lost."""
+    presets = known_presets(options.preset) if options.preset else [inherited.get("TICKSPAN_PRESET", "")]
     path = [str(SITE), *(entry for entry in [inherited.get("PYTHONPATH")] if entry)]
     chosen = {
         "PYTHONPATH": os.pathsep.join(path),
@@ -68,6 +73,7 @@ def environment(options: argparse.Namespace, inherited: Mapping[str, str]) -> di
         "OTEL_EXPORTER_OTLP_ENDPOINT": options.endpoint,
         "OTEL_SERVICE_NAME": options.service_name,
         "TICKSPAN_CONFIG_FILE": _existing(options.config),
+        "TICKSPAN_PRESET": ",".join(filter(None, [*presets, "debug" if options.debug else ""])),
         "TICKSPAN_DEBUG": "true" if options.debug else None,
         "TICKSPAN_RUN_SUBPROCESSES": "1" if options.subprocesses else None,
     }

@@ -11,6 +11,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
 from typing import Any, ClassVar, Final
 
 from opentelemetry.instrumentation.dependencies import DependencyConflictError
@@ -20,21 +21,29 @@ from opentelemetry.sdk._configuration import _BaseConfigurator
 from tickspan.alerts import wiring
 from tickspan.config import (
     FILE_VARIABLE,
+    PRESETS,
     AgentMode,
+    LazySettings,
     MetricSettings,
     PlanMode,
+    ProfilerMode,
     QueryMode,
     Reading,
     Settings,
+    TraceDetail,
     read_settings,
+    setting_keys,
 )
 from tickspan.distro.choice import disabled_names, reason_to_skip
 from tickspan.distro.defaults import missing_defaults
+from tickspan.distro.log_capture import capture_logs
 from tickspan.distro.pipeline import Pipeline, bare_pipeline, compose, propagation_rules
-from tickspan.distro.routes import spool_plan
+from tickspan.distro.routes import keeps_profiles, spool_plan
 from tickspan.distro.summary import keep_history
-from tickspan.instrumentation import failure_of, propagation, redact
-from tickspan.processors import orders
+from tickspan.instrumentation import failure_of, propagation, redact, when_imported
+from tickspan.memory import planning, watching, window
+from tickspan.processors import cache as cache_tallies
+from tickspan.processors import memory, orders
 from tickspan.processors.queries import processor as queries
 from tickspan.providers.process import measure_process
 from tickspan.recording import diagnostics
@@ -77,6 +86,8 @@ class TickspanDistro(BaseDistro):
             diagnostics.warning("%s", problem)
         if reading.settings.debug:
             diagnostics.setLevel("DEBUG")
+        for line in debug_lines(reading.settings):
+            diagnostics.debug("%s", line)
         return reading
 
     def load_instrumentors(self) -> None:
@@ -165,12 +176,28 @@ def process_pipeline(auto_version: str | None = None) -> Pipeline:
             propagation.install(propagation_rules(distro.settings_read().settings.propagate))
             orders.install()
             queries.install(_pipeline.tracer_provider)
+            _tally_caches(_pipeline)
+            _set_caches_up(distro.settings_read().settings)
+            _set_pools_up(distro.settings_read().settings)
+            _set_scans_up(distro.settings_read().settings.lazy)
+            _tell_presets(distro.settings_read())
+            _trace_ticks(_pipeline, distro.settings_read().settings)
             _measure(_pipeline, distro.settings_read().settings.metrics)
             _watch_plans(_pipeline, distro.settings_read().settings)
             _watch_queries(_pipeline, distro.settings_read().settings)
             _watch_memory(_pipeline, distro.settings_read().settings)
             _evaluate_alerts(_pipeline, distro.settings_read())
+            _profile(_pipeline, distro.settings_read().settings)
+            capture_logs(_pipeline, distro.settings_read().settings, os.environ)
         return _pipeline
+
+
+def _trace_ticks(pipeline: Pipeline, settings: Settings) -> None:
+    """In full detail each tick is a span."""
+    if settings.tracing.detail is TraceDetail.FULL:
+        from tickspan.trading.detail import trace_every_tick  # the model of orders: only on request
+
+        trace_every_tick(pipeline.tracer_provider.get_tracer("tickspan.trading"))
 
 
 def _measure(pipeline: Pipeline, settings: MetricSettings) -> None:
@@ -178,6 +205,79 @@ def _measure(pipeline: Pipeline, settings: MetricSettings) -> None:
     if settings.process:
         measure_process(pipeline.meter_provider)
     keep_history(pipeline.meter_provider, settings.history, settings.interval_s)
+
+
+def _tally_caches(pipeline: Pipeline) -> None:
+    """Once the program makes a cache, tell of it on each local root span."""
+
+    def install(_measuring: ModuleType) -> None:
+        cache_tallies.install(pipeline.tracer_provider)
+
+    when_imported("tickspan.cache.measuring", install)
+
+
+def _set_caches_up(settings: Settings) -> None:
+    """What `tickspan.get_cache()` is made of, once somebody asks for it."""
+
+    def use(shared: Any) -> None:
+        shared.use_settings(settings)
+
+    when_imported("tickspan.cache.shared", use)
+    if settings.cache.orders:
+        try:
+            from tickspan.cache.shared import get_cache  # only where states of orders are to be kept
+
+            get_cache()
+        except (ImportError, ValueError) as error:
+            diagnostics.warning("cache.orders: states of orders are not kept: %s", error)
+
+
+def _set_pools_up(settings: Settings) -> None:
+    """What holds for pools whose maker says nothing, once there are any."""
+
+    def use(defaults: Any) -> None:
+        defaults.use_settings(settings.pools)
+
+    when_imported("tickspan.pools.defaults", use)
+
+
+def _set_scans_up(settings: LazySettings) -> None:
+    """In what portions rows are read, once somebody reads some."""
+
+    def use(rules: Any) -> None:
+        try:
+            rules.configure(
+                rules.LazyRules(settings.chunk, settings.prefetch, settings.prefetch_bytes, settings.fetch_s)
+            )
+        except ValueError as error:
+            diagnostics.warning("lazy: %s", error)
+
+    if settings != LazySettings():
+        when_imported("tickspan.lazy.rules", use)
+
+
+def _tell_presets(reading: Reading) -> None:
+    """What a preset changes, if the program applies one later."""
+
+    def use(standing: Any) -> None:
+        standing.use_reading(reading)
+
+    when_imported("tickspan.presets.standing", use)
+
+
+def debug_lines(settings: Settings) -> list[str]:
+    """What the preset `debug` shows, a line for each of its settings that holds; none without it."""
+    if "debug" not in settings.preset:
+        return []
+    now = {key.name: key.value_in(settings) for key in setting_keys()}
+    rows = [row for row in PRESETS["debug"] if now[row.key] == row.value]
+    return [*(f"{row.key} = {row.value}: {row.why}" for row in rows), _MORE_DETAIL]
+
+
+_MORE_DETAIL: Final = (
+    "still off, since it slows a program down: allocations by line (tickspan.memory.detailed(), or"
+    " tickspan profile record --heap)"
+)
 
 
 def _watch_queries(pipeline: Pipeline, settings: Settings) -> None:
@@ -190,12 +290,25 @@ def _watch_queries(pipeline: Pipeline, settings: Settings) -> None:
 
 
 def _watch_memory(pipeline: Pipeline, settings: Settings) -> None:
-    if settings.memory.checks:
-        from tickspan.processors import memory  # reads /proc: only where somebody wants it
+    """What held spans up, and what the memory of the process does."""
+    memory.watch(pipeline.tracer_provider, pipeline.meter_provider, pipeline.logger_provider, settings.memory)
+    spool = None if pipeline.spool is None else pipeline.spool.plan.directory
+    watching.start(pipeline.meter_provider, pipeline.logger_provider, settings.memory, spool)
+    planning.begin(settings.memory)
 
-        memory.install(
-            pipeline.tracer_provider, pipeline.meter_provider, pipeline.logger_provider, settings.memory
-        )
+
+def _profile(pipeline: Pipeline, settings: Settings) -> None:
+    """Sample the process if that is set, and let it be asked for a profile."""
+    if settings.profiler.mode is ProfilerMode.OFF and not (settings.profiler.control and pipeline.spool):
+        return
+    from tickspan.profiler import wiring  # light: the sampler is loaded where it runs
+
+    directory = spool_plan(settings, os.environ, "").directory if pipeline.spool else None
+    if pipeline.spool is not None and keeps_profiles(pipeline.spool.plan):
+        wiring.record(settings.profiler, pipeline.tracer_provider, pipeline.spool)
+    wiring.connect(
+        settings.profiler, pipeline.tracer_provider, pipeline.logger_provider, directory, window.taken
+    )
 
 
 def _evaluate_alerts(pipeline: Pipeline, reading: Reading) -> None:
@@ -244,9 +357,20 @@ def _no_named_providers() -> Generator[None]:
         os.environ.update(named)
 
 
+_OF_REDIS_MEMBER: Final = ("metrics", "message_spans", "channels", "streams")
+"""The others are the cache's, a password among them."""
+
+
 def member_settings(settings: Settings) -> dict[str, Any]:
-    """What an instrumentor gets as values: settings of trading, and under `database` those of databases."""
-    return {**dataclasses.asdict(settings.trading), "database": dataclasses.asdict(settings.database)}
+    """What an instrumentor gets as values: settings of trading, and below their section those of others."""
+    database = dataclasses.asdict(settings.database)
+    if settings.tracing.detail is TraceDetail.FULL:
+        database["slow_s"] = 0.0
+    return {
+        **dataclasses.asdict(settings.trading),
+        "database": database,
+        "redis": {name: getattr(settings.redis, name) for name in _OF_REDIS_MEMBER},
+    }
 
 
 @cache

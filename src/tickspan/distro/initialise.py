@@ -20,7 +20,10 @@ _settings: Settings | None = None
 
 
 def init(
-    config: Mapping[str, Any] | str | Path | None = None, *, service_name: str | None = None
+    config: Mapping[str, Any] | str | Path | None = None,
+    *,
+    service_name: str | None = None,
+    preset: str | None = None,
 ) -> Settings:
     """Read settings, build the providers, and switch every installed instrumentor on.
 
@@ -30,12 +33,15 @@ def init(
     Args:
         config: a mapping such as `{"trading": {"quantities": "bucketed"}}`, or the path of a TOML file.
         service_name: `service.name`, stronger than `config`.
+        preset: `hft`, `risk`, `oms`, `debug`, or several with commas: settings that are weaker than all that
+            is set otherwise.
 
     Raises:
-        SettingsError: a key is unknown (the nearest is named) or a value cannot be understood.
+        SettingsError: a key or preset is unknown (the nearest is named) or a value cannot be understood.
     """
     global _settings
-    overrides = {} if service_name is None else {"service_name": service_name}
+    given = {"service_name": service_name, "preset": preset}
+    overrides = {name: value for name, value in given.items() if value is not None}
     reading = read_settings(config, environ=os.environ, overrides=overrides)
     reading.checked()
     with _lock:

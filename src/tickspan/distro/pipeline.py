@@ -85,6 +85,9 @@ class Pipeline:
         alerts: Any = sys.modules.get("tickspan.alerts.process")
         if alerts is not None:
             guard.closing(alerts.close, default=None)
+        logs: Any = sys.modules.get("tickspan.logs.capture")
+        if logs is not None:
+            guard.closing(lambda: logs.CAPTURE.look(is_last=True), default=None)
         for provider in (self.tracer_provider, self.logger_provider, self.meter_provider):
             guard.closing(getattr(provider, "close", provider.shutdown), default=None)
         if self.spool is not None:

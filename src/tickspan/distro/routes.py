@@ -12,8 +12,9 @@ from tickspan_spool.sender import Destination, destinations_from_environment
 from tickspan_spool.spool import SpoolPlan
 
 from tickspan.alerts.wiring import configuration_folders, rule_file
-from tickspan.config import FILE_VARIABLE, QueryMode, Settings
+from tickspan.config import FILE_VARIABLE, ProfileExport, ProfilerMode, QueryMode, Settings
 from tickspan.distro.defaults import EXPORTERS
+from tickspan.logs.configuration import asked_directory
 
 SIGNALS: Final[tuple[Signal, ...]] = ("traces", "metrics", "logs")
 _THROUGH_THE_SPOOL: Final = frozenset({"otlp", "otlp_proto_http", "otlp_proto_grpc", "tickspan_spool"})
@@ -25,8 +26,14 @@ QUERIES_TAP: Final = "queries"
 HOST_TAP: Final = "host"
 """The one that measures the host."""
 
+MEMORY_TAP: Final = "memory"
+"""The one that judges how processes grow."""
 ALERTS_TAP: Final = "alerts"
 """The one that evaluates alert rules and has people told."""
+LOGS_TAP: Final = "logs"
+"""The one that writes log files."""
+PROFILES_TAP: Final = "profiles"
+"""The one that makes profiles of samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,19 @@ def destinations(environ: Mapping[str, str]) -> tuple[Destination, ...]:
     return tuple(item for item in found if route_of(item.signal, environ).is_sent)
 
 
+def profile_destinations(settings: Settings, environ: Mapping[str, str]) -> tuple[Destination, ...]:
+    """Where profiles are sent, if they are: `OTEL_EXPORTER_OTLP_[PROFILES_]ENDPOINT`."""
+    if settings.profiler.export is not ProfileExport.OTLP:
+        return ()
+    found = Destination.from_environment("profiles", environ)
+    return () if found is None else (found,)
+
+
+def keeps_profiles(plan: SpoolPlan) -> bool:
+    """Whether somebody makes profiles of samples in the spool: an agent does, a thread does not."""
+    return PROFILES_TAP in plan.taps and plan.agent in {"auto", "external"}
+
+
 def spool_plan(settings: Settings, environ: Mapping[str, str], service_name: str) -> SpoolPlan:
     """What the spool of this process is to do."""
     standard = SpoolPlan.from_environment(environ)
@@ -69,6 +89,20 @@ def spool_plan(settings: Settings, environ: Mapping[str, str], service_name: str
     folders = configuration_folders({}, environ, FILE_VARIABLE)
     if settings.alerts.enabled and rule_file(settings.alerts, folders) is not None:
         taps.append(ALERTS_TAP)
+    wants_files = bool(settings.logs.directory or asked_directory())
+    writes_files = route_of("logs", environ).is_recorded and wants_files
+    if writes_files:
+        taps.append(LOGS_TAP)
+    profiles = profile_destinations(settings, environ)
+    if settings.profiler.mode is not ProfilerMode.OFF or profiles:
+        taps.append(PROFILES_TAP)
+    if settings.memory.leaks and route_of("metrics", environ).is_recorded and (found or taps):
+        taps.append(MEMORY_TAP)
+    viewed = {
+        QUERIES_TAP: wanted[QUERIES_TAP],
+        HOST_TAP: settings.metrics.host and route_of("metrics", environ).is_recorded,
+        MEMORY_TAP: settings.memory.leaks and route_of("metrics", environ).is_recorded,
+    }
     return SpoolPlan(
         directory=Path(given.dir).expanduser() if given.dir else standard.directory,
         max_bytes=given.max_bytes,
@@ -76,7 +110,9 @@ def spool_plan(settings: Settings, environ: Mapping[str, str], service_name: str
         ring_records=given.ring_records,
         fsync=given.fsync.value,
         agent=settings.agent.value,
-        destinations=found,
+        destinations=(*found, *profiles),
         service_name=service_name,
         taps=tuple(taps),
+        thread_taps=(LOGS_TAP,) if writes_files else (),
+        viewed_taps=tuple(name for name, is_wanted in viewed.items() if is_wanted and name not in taps),
     )

@@ -11,12 +11,14 @@ from tickspan_spool.ledger import Ledger
 from tickspan_spool.reasons import Reason
 from tickspan_spool.sender import Destination
 from tickspan_spool.spool import SpoolPlan
+from tickspan_spool.viewers import Viewer
 
 from tickspan.cli.delivery import (
     agent_finding,
     implementation_finding,
     ledger_findings,
     propagation_finding,
+    records_finding,
     spool_finding,
 )
 from tickspan.cli.finding import Finding
@@ -94,6 +96,45 @@ def test_what_is_balanced_without_a_loss_is_well() -> None:
     assert list(ledger_findings(status(logs=Ledger(ended=3, delivered=3)))) == [
         Finding("ledger of logs", is_well=True, detail="3 ended, 3 delivered, 0 wait, none lost")
     ]
+
+
+def test_what_no_destination_wanted_is_no_loss() -> None:
+    counts = Ledger(ended=3, dropped={Reason.FILTERED: 3})
+    assert list(ledger_findings(status(logs=counts))) == [
+        Finding(
+            "ledger of logs",
+            is_well=True,
+            detail="3 ended, 0 delivered, 0 wait, 3 for no destination, none lost",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("destinations", "looking_on", "expected"),
+    [
+        (TO_A_COLLECTOR, [], "sent to http://127.0.0.1:4318/v1/traces"),
+        ((), ["http://127.0.0.1:8321/"], "shown on http://127.0.0.1:8321/"),
+        (
+            TO_A_COLLECTOR,
+            ["http://127.0.0.1:8322/", "http://127.0.0.1:8321/"],
+            (
+                "sent to http://127.0.0.1:4318/v1/traces and shown on "
+                "http://127.0.0.1:8321/, http://127.0.0.1:8322/"
+            ),
+        ),
+    ],
+)
+def test_who_sees_the_records_is_told(
+    destinations: tuple[Destination, ...], looking_on: list[str], expected: str
+) -> None:
+    pages = [Viewer("0123456789abcdef", "http://127.0.0.1:1", page) for page in looking_on]
+    plan = SpoolPlan(directory=Path("/spool"), destinations=destinations)
+    assert records_finding(plan, pages) == Finding("records", is_well=True, detail=expected)
+
+
+def test_records_that_nobody_sees_are_told_with_what_to_do() -> None:
+    finding = records_finding(SpoolPlan(directory=Path("/spool")), [])
+    assert (finding.is_well, "'tickspan desk' shows them" in finding.detail) == (None, True)
 
 
 @pytest.mark.integration

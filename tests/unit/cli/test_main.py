@@ -45,6 +45,17 @@ def test_an_unknown_verb_is_answered_with_the_known_ones(capsys: pytest.CaptureF
     assert all(command.name in line for command in commands())
 
 
+def test_output_that_nobody_reads_to_its_end_is_no_error(clean_environment: dict[str, str]):
+    words = [sys.executable, "-m", "tickspan", "completion", "bash"]
+    with subprocess.Popen(
+        words, env=clean_environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as ended:
+        assert ended.stdout is not None
+        ended.stdout.close()
+        said = ended.communicate()[1]
+    assert (ended.returncode, said) == (141, b"")
+
+
 def test_what_a_command_cannot_do_is_one_line_with_its_verb(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ):
@@ -56,6 +67,13 @@ def test_what_a_command_cannot_do_is_one_line_with_its_verb(
             f"tickspan demo: --json: cannot write '{tmp_path}/gone/report.json': No such file or directory\n",
         ),
     )
+
+
+def test_help_of_a_verb_is_its_help(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as raised:
+        main(["help", "agent", "drain"])
+    assert raised.value.code == 0
+    assert capsys.readouterr().out.startswith("usage: tickspan agent drain ")
 
 
 def test_every_verb_has_a_line_in_the_help():

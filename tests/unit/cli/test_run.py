@@ -70,6 +70,7 @@ def test_options_become_variables(tmp_path: Path):
         "OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318",
         "OTEL_SERVICE_NAME": "bot",
         "TICKSPAN_CONFIG_FILE": str(file),
+        "TICKSPAN_PRESET": "debug",
         "TICKSPAN_DEBUG": "true",
         "TICKSPAN_RUN_SUBPROCESSES": "1",
     }

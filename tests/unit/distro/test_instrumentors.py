@@ -50,14 +50,29 @@ def switch_on(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return load
 
 
-def test_a_member_gets_the_settings_of_trading_and_databases_as_values(switch_on: Callable[..., None]):
+def test_a_member_gets_the_settings_of_trading_databases_and_redis_as_values_and_no_password(
+    switch_on: Callable[..., None],
+):
     ours = _Instrumentor()
-    switch_on(_EntryPoint("tickspan_ccxt", ours), trading={"quantities": "full"})
+    switch_on(
+        _EntryPoint("tickspan_ccxt", ours),
+        trading={"quantities": "full"},
+        redis={"password": "hunter2", "channels": "fills,orders", "metrics": False},
+    )
     settings = TradingSettings(quantities=Quantities.FULL)
     assert ours.given == [
         {
             "raise_exception_on_conflict": True,
-            "settings": {**asdict(settings), "database": asdict(DatabaseSettings())},
+            "settings": {
+                **asdict(settings),
+                "database": asdict(DatabaseSettings()),
+                "redis": {
+                    "metrics": False,
+                    "message_spans": False,
+                    "channels": ("fills", "orders"),
+                    "streams": (),
+                },
+            },
         }
     ]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from tickspan.analysis.findings import Severity
+from tickspan.cli.durations import duration_s
 from tickspan.cli.errors import CommandError
 
 __all__ = [
@@ -32,8 +32,6 @@ LOCAL: Final = "local"
 STATEMENTS_VIEW: Final = "pg_stat_statements"
 UNREACHABLE: Final = 3
 """The exit status when a database cannot be asked."""
-_UNITS_S: Final[Mapping[str, int]] = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 
 
 def add_format(parser: argparse.ArgumentParser, formats: Sequence[str] = FORMATS) -> None:
@@ -103,11 +101,3 @@ def spool_of(options: argparse.Namespace) -> Path:
     from tickspan_spool.spool import SpoolPlan
 
     return options.directory or SpoolPlan.from_environment(os.environ).directory
-
-
-def duration_s(text: str) -> float:
-    """Seconds, for `type=`: `90s`, `15m`, `1h`, `7d`."""
-    found = _DURATION.fullmatch(text)
-    if found is None:
-        raise argparse.ArgumentTypeError(f"expected a duration such as 90s, 15m, 1h or 7d, got '{text}'")
-    return float(found[1]) * _UNITS_S[found[2]]
