@@ -1,0 +1,1 @@
+"""What the desk costs: taking in, keeping, answering."""

@@ -1,0 +1,1 @@
+"""Compiled twins of this distribution's hot modules, where a compiler was there."""

@@ -1,0 +1,1 @@
+"""What pages show, as values: pure functions of what the store answered."""

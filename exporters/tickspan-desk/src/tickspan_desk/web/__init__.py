@@ -1,0 +1,1 @@
+"""The desk's pages and their JSON, behind one guarded door."""
