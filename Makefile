@@ -5,7 +5,7 @@ BIN := $(ENV)/bin
 DEMO_ENV := .venv-demo
 SECONDS ?= 10
 
-.PHONY: demo test unit check format bench bench-baseline bench-pipeline bench-faults bench-metrics bench-queries bench-trading soak check-upstream e2e-freqtrade generations backends reference semconv dashboards lock env clean
+.PHONY: demo pictures test unit check format bench bench-baseline bench-pipeline bench-faults bench-data bench-desk bench-metrics bench-queries bench-runtime bench-trading bench-presets soak check-pools check-upstream e2e-freqtrade generations backends reference semconv dashboards docs tutorial lock env clean
 
 demo: ## see a trading bot explained, order by order
 	@$(PYTHON) scripts/environment.py $(DEMO_ENV) requirements-demo.lock
@@ -39,14 +39,26 @@ bench-pipeline: env ## the pipeline beside its peers: cost, tails, delivery, exi
 bench-faults: env ## stock OpenTelemetry and ours in the same faults
 	@$(BIN)/python benchmarks/faults/run.py $(BENCH_FLAGS)
 
+bench-data: env ## cache, Redis, pools and lazy rows beside their peers
+	@$(BIN)/python benchmarks/data/run.py $(BENCH_FLAGS)
+
+bench-desk: env ## the desk: taking in, answers at a million spans, a day within bounds, its start
+	@$(BIN)/python benchmarks/desk/run.py $(BENCH_FLAGS)
+
 bench-metrics: env ## what collections, samplers and rules cost, how soon a breach is told
 	@$(BIN)/python benchmarks/metrics/run.py $(BENCH_FLAGS)
 
 bench-queries: env ## what a statement costs, what analysis disturbs, what advice gives
 	@$(BIN)/python benchmarks/queries/run.py $(BENCH_FLAGS)
 
+bench-runtime: env ## loggers, profilers, collections of garbage and leaks, beside their peers
+	@$(BIN)/python benchmarks/runtime/run.py $(BENCH_FLAGS)
+
 bench-trading: env ## what ticks and orders cost; alarms, matching, memory, back-tests, the wire
 	@$(BIN)/python benchmarks/trading/run.py $(BENCH_FLAGS)
+
+bench-presets: env ## what each preset changes, before and after
+	@$(BIN)/python benchmarks/presets.py $(BENCH_FLAGS)
 
 soak: env ## a ten-minute outage of the receiver, and a burst of a million spans
 	@$(BIN)/python scripts/soak.py $(SOAK_FLAGS)
@@ -58,8 +70,14 @@ e2e-freqtrade: env ## freqtrade, unchanged, trading at the simulated venue under
 generations: env ## members against older generations of their libraries
 	@$(BIN)/python scripts/generations.py run
 
+check-pools: env ## SQLAlchemy's own tests of pools with every pool governed
+	@$(BIN)/python scripts/check_pools.py
+
 check-upstream: env ## the SDK's own test suite with our providers swapped in
 	@$(BIN)/python scripts/check_upstream.py
+
+pictures: env ## write the documentation's pictures of the desk, with the demo's data
+	@TICKSPAN_PICTURES=docs/images $(BIN)/python -m pytest -q exporters/tickspan-desk/tests/browser -k "readable and dark"
 
 backends: env ## install and build the servers that tests use
 	@TICKSPAN_TEST_INSTALL=1 $(BIN)/python scripts/backends.py
@@ -68,6 +86,12 @@ reference: env ## write the reference pages that come from code
 	@$(BIN)/python scripts/reference.py
 	@$(BIN)/python scripts/query_rules.py
 	@$(BIN)/python scripts/alert_rules.py
+
+docs: env ## the documentation as pages, in build/docs; any warning is an error
+	@$(BIN)/python scripts/docs.py build/docs
+
+tutorial: ## follow the tutorial to the letter, in a fresh clone with a fresh environment
+	@$(PYTHON) scripts/tutorial.py
 
 dashboards: env ## write Grafana's dashboards from the catalogue of metrics
 	@$(BIN)/python -m scripts.dashboards

@@ -10,10 +10,13 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import pytest
+from tickspan_desk.store import Store
 from tickspan_spool import spool, twins
+from tickspan_spool.receiver import Receiver
 
 from tickspan import recording
 from tickspan.instrumentation import db
+from tickspan.profiler import Profiler
 
 HOT = re.compile(r"^HOT = \(([^)]*)\)", re.MULTILINE)
 
@@ -25,10 +28,12 @@ def hot_modules(setup: Path, package: str) -> set[str]:
 
 
 def test_every_hot_module_is_chosen_by_the_same_rule(root: Path) -> None:
-    assert None not in (recording.wire, spool.Spool, db.Teller)
+    assert None not in (recording.wire, spool.Spool, db.Teller, Profiler, Receiver, Store)
     asked_for = {twin.name for twin in twins.chosen()}
-    assert asked_for == hot_modules(root / "setup.py", "tickspan") | hot_modules(
-        root / "exporters/tickspan-spool/setup.py", "tickspan_spool"
+    assert asked_for == (
+        hot_modules(root / "setup.py", "tickspan")
+        | hot_modules(root / "exporters/tickspan-spool/setup.py", "tickspan_spool")
+        | hot_modules(root / "exporters/tickspan-desk/setup.py", "tickspan_desk")
     )
 
 
