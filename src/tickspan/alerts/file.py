@@ -1,8 +1,7 @@
-"""The rule file: found, read with what it includes, and checked."""
+"""The rule file: read with what it includes, and checked."""
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,18 +22,13 @@ from tickspan.analysis.rules.sessions import MakeCalendar
 from tickspan.semconv.catalogue import METRICS
 
 __all__ = [
-    "DEFAULT_NAMES",
     "DEFAULT_PACK",
-    "FILE_VARIABLE",
     "RuleFileError",
     "catalogue_facts",
-    "find_rules",
     "load_rules",
     "read_rules",
 ]
 
-FILE_VARIABLE: Final = "TICKSPAN_ALERTS_FILE"
-DEFAULT_NAMES: Final = ("alerts.toml", "alerts.yaml")
 DEFAULT_PACK: Final = "default"
 
 _MAX_DEPTH: Final = 8
@@ -94,19 +88,6 @@ def read_rules(
     )
     content = reading.of_pack() if str(path) == DEFAULT_PACK else reading.of_file(Path(path), ())
     return content.rules, tuple(reading.problems)
-
-
-def find_rules(named: str | None, directory: Path | None = None) -> Path | None:
-    """The rule file that is named, else `alerts.toml` or `alerts.yaml` in the directory; else None.
-
-    Args:
-        named: what `TICKSPAN_ALERTS_FILE` says; its file need not exist, so that reading it tells that.
-        directory: of the configuration; the working directory if None.
-    """
-    if named:
-        return Path(named).expanduser()
-    candidates = ((directory or Path()) / name for name in DEFAULT_NAMES)
-    return next((path for path in candidates if os.access(path, os.F_OK)), None)
 
 
 @cache

@@ -12,7 +12,7 @@ from typing import Any
 
 from tickspan.config import AlertSettings
 
-__all__ = ["FILE_NAMES", "Wiring", "connect", "rule_file", "wired"]
+__all__ = ["FILE_NAMES", "Wiring", "configuration_folders", "connect", "rule_file", "wired"]
 
 FILE_NAMES = ("alerts.toml", "alerts.yaml")
 
@@ -72,8 +72,10 @@ def rule_file(settings: AlertSettings, folders: Iterable[Path]) -> Path | None:
 def configuration_folders(
     origins: Mapping[str, Any], environ: Mapping[str, str], variable: str
 ) -> list[Path]:
-    """Folders of the files that settings came from; the working folder when it has a `tickspan.toml`."""
-    named = [Path(environ[variable])] if environ.get(variable) else [Path("tickspan.toml")]
+    """Folders of the files that settings came from, and of the one that is named; else the working folder.
+
+    A configuration that is not there leads to its folder, too: a rule file needs no settings beside it.
+    """
     places = [Path(str(origin.place)) for origin in origins.values() if str(origin.place).endswith(".toml")]
-    found = [path.parent for path in (*places, *named) if path.exists()]
-    return list(dict.fromkeys(found))
+    named = Path(environ.get(variable) or "tickspan.toml")
+    return list(dict.fromkeys(path.parent for path in (*places, named)))

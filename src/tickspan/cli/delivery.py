@@ -13,7 +13,7 @@ from tickspan_spool.spool import SpoolPlan
 from tickspan_spool.viewers import Viewer, viewers
 
 from tickspan.cli.finding import Finding
-from tickspan.config import PropagateSettings, Settings
+from tickspan.config import PropagateSettings, Reading
 from tickspan.distro import spool_plan
 from tickspan.instrumentation.propagation import PropagationRules
 
@@ -25,11 +25,11 @@ _WHO_SENDS: Final = {
 }
 
 
-def delivery_findings(settings: Settings, environ: Mapping[str, str]) -> Iterable[Finding]:
+def delivery_findings(reading: Reading, environ: Mapping[str, str]) -> Iterable[Finding]:
     """All of them, from recording to delivery."""
     yield implementation_finding(twins.chosen())
-    yield propagation_finding(settings.propagate)
-    plan = spool_plan(settings, environ, "")
+    yield propagation_finding(reading.settings.propagate)
+    plan = spool_plan(reading, environ, "")
     yield spool_finding(plan)
     yield records_finding(plan, viewers(plan.directory))
     status = agent.status(plan.directory)

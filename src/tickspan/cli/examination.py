@@ -62,7 +62,7 @@ def examine(reading: Reading, environ: Mapping[str, str], *, timeout_s: float) -
     yield from memory_findings(reading.settings.memory)
     yield from log_findings(reading.settings)
     completed = {**environ, **missing_defaults(environ)}
-    yield from delivery_findings(reading.settings, completed)
+    yield from delivery_findings(reading, completed)
     yield from _of_round_trips(completed, timeout_s)
 
 

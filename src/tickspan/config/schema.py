@@ -316,7 +316,8 @@ class AlertSettings:
     file: str | None = field(
         default=None,
         metadata={
-            "meaning": "the rule file; by default alerts.toml or alerts.yaml beside the configuration file"
+            "meaning": "the rule file; by default alerts.toml or alerts.yaml beside the configuration file,"
+            " and in the working folder where none is named"
         },
     )
     interval_s: float = field(default=1.0, metadata={"meaning": "time between two evaluations"})

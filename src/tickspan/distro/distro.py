@@ -38,7 +38,7 @@ from tickspan.distro.choice import disabled_names, reason_to_skip
 from tickspan.distro.defaults import missing_defaults
 from tickspan.distro.log_capture import capture_logs
 from tickspan.distro.pipeline import Pipeline, bare_pipeline, compose, propagation_rules
-from tickspan.distro.routes import keeps_profiles, spool_plan
+from tickspan.distro.routes import keeps_profiles
 from tickspan.distro.summary import keep_history
 from tickspan.instrumentation import failure_of, propagation, redact, when_imported
 from tickspan.memory import planning, watching, window
@@ -303,7 +303,7 @@ def _profile(pipeline: Pipeline, settings: Settings) -> None:
         return
     from tickspan.profiler import wiring  # light: the sampler is loaded where it runs
 
-    directory = spool_plan(settings, os.environ, "").directory if pipeline.spool else None
+    directory = None if pipeline.spool is None else pipeline.spool.plan.directory
     if pipeline.spool is not None and keeps_profiles(pipeline.spool.plan):
         wiring.record(settings.profiler, pipeline.tracer_provider, pipeline.spool)
     wiring.connect(
@@ -326,11 +326,11 @@ def _evaluate_alerts(pipeline: Pipeline, reading: Reading) -> None:
             tells_people=reading.settings.agent is AgentMode.THREAD,
         )
     )
-    if settings.enabled and path is not None:
+    if settings.enabled and path is not None and pipeline.spool is not None:
         from tickspan.alerts.handover import hand_over  # only where there are rules
 
         with suppress(OSError):  # what the agent does not know, this process still evaluates
-            hand_over(spool_plan(reading.settings, os.environ, "").directory, path, settings)
+            hand_over(pipeline.spool.plan.directory, path, settings)
     if settings.enabled and (path is not None or "tickspan.alerts.handles" in sys.modules):
         from tickspan.alerts import handles  # the evaluator: nobody without rules is to wait for it at start
 

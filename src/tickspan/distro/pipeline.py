@@ -185,7 +185,7 @@ def _from_environment(reading: Reading, environ: Mapping[str, str], auto_version
     sdk = sdk_configuration
     is_silent = environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
     resource = _resource(reading, environ, auto_version)
-    plan = spool_plan(reading.settings, environ, str(resource.attributes.get(SERVICE_NAME, "")))
+    plan = spool_plan(reading, environ, str(resource.attributes.get(SERVICE_NAME, "")))
     routes = {signal: route_of(signal, environ) for signal in SIGNALS}
     spool = None
     if not is_silent and any(route.is_recorded for route in routes.values()):

@@ -12,7 +12,7 @@ from tickspan_spool.sender import Destination, destinations_from_environment
 from tickspan_spool.spool import SpoolPlan
 
 from tickspan.alerts.wiring import configuration_folders, rule_file
-from tickspan.config import FILE_VARIABLE, ProfileExport, ProfilerMode, QueryMode, Settings
+from tickspan.config import FILE_VARIABLE, ProfileExport, ProfilerMode, QueryMode, Reading, Settings
 from tickspan.distro.defaults import EXPORTERS
 from tickspan.logs.configuration import asked_directory
 
@@ -75,8 +75,9 @@ def keeps_profiles(plan: SpoolPlan) -> bool:
     return PROFILES_TAP in plan.taps and plan.agent in {"auto", "external"}
 
 
-def spool_plan(settings: Settings, environ: Mapping[str, str], service_name: str) -> SpoolPlan:
+def spool_plan(reading: Reading, environ: Mapping[str, str], service_name: str) -> SpoolPlan:
     """What the spool of this process is to do."""
+    settings = reading.settings
     standard = SpoolPlan.from_environment(environ)
     given, found = settings.spool, destinations(environ)
     wanted = {
@@ -86,7 +87,7 @@ def spool_plan(settings: Settings, environ: Mapping[str, str], service_name: str
     }
     # Without a destination no agent runs, and none is started for a tap alone; but people are to be told.
     taps = [name for name, is_wanted in wanted.items() if is_wanted and found]
-    folders = configuration_folders({}, environ, FILE_VARIABLE)
+    folders = configuration_folders(reading.origins, environ, FILE_VARIABLE)
     if settings.alerts.enabled and rule_file(settings.alerts, folders) is not None:
         taps.append(ALERTS_TAP)
     wants_files = bool(settings.logs.directory or asked_directory())

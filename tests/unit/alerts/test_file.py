@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tickspan.alerts.file import RuleFileError, catalogue_facts, find_rules, load_rules, read_rules
+from tickspan.alerts.file import RuleFileError, catalogue_facts, load_rules, read_rules
 from tickspan.instrumentation.operation import SECONDS_FROM_10_US
 from tickspan.semconv.catalogue import METRICS
 
@@ -176,15 +176,6 @@ def test_two_included_rules_of_one_name_are_told(write: Callable[[str, str], Pat
     write("c.yaml", RULE % ("B", "6s"))
     path = write("a.yaml", "version: 1\ninclude: [b.yaml, c.yaml, b.yaml]\n")
     assert told(path) == ["a.yaml:2 include: 'b.yaml' and 'c.yaml' both have a rule 'B'"]
-
-
-def test_a_file_is_found_by_its_name_else_beside_the_configuration(tmp_path: Path) -> None:
-    assert find_rules(None, tmp_path) is None
-    (tmp_path / "alerts.yaml").touch()
-    assert find_rules(None, tmp_path) == tmp_path / "alerts.yaml"
-    (tmp_path / "alerts.toml").touch()
-    assert find_rules("", tmp_path) == tmp_path / "alerts.toml"
-    assert find_rules("elsewhere.yaml", tmp_path) == Path("elsewhere.yaml")
 
 
 def test_all_of_the_catalogue_is_known_with_the_bounds_that_are_recorded() -> None:

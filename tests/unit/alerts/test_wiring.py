@@ -6,8 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tickspan.alerts.file import DEFAULT_NAMES
-from tickspan.alerts.wiring import FILE_NAMES, configuration_folders, rule_file
+from tickspan.alerts.wiring import configuration_folders, rule_file
 from tickspan.config import AlertSettings, Origin
 
 
@@ -26,10 +25,6 @@ def test_the_usual_names_are_looked_for_beside_the_configuration(tmp_path: Path)
     )
 
 
-def test_the_names_are_those_of_the_reader() -> None:
-    assert FILE_NAMES == DEFAULT_NAMES
-
-
 def test_folders_are_those_of_files_that_settings_came_from(tmp_path: Path) -> None:
     file, named = tmp_path / "a/bot.toml", tmp_path / "b/tickspan.toml"
     for path in (file, named):
@@ -42,8 +37,16 @@ def test_folders_are_those_of_files_that_settings_came_from(tmp_path: Path) -> N
     ]
 
 
-def test_without_a_configuration_the_working_folder_is_not_searched(tmp_path: Path) -> None:
-    assert configuration_folders({}, {"VARIABLE": str(tmp_path / "gone.toml")}, "VARIABLE") == []
+def test_a_rule_file_needs_no_configuration_beside_it(tmp_path: Path) -> None:
+    """Where none is named, it is looked for in the working folder, as `tickspan.toml` is."""
+    gone = tmp_path / "gone.toml"
+    assert (
+        configuration_folders({}, {}, "VARIABLE"),
+        configuration_folders({}, {"VARIABLE": str(gone)}, "VARIABLE"),
+    ) == (
+        [Path()],
+        [tmp_path],
+    )
 
 
 def test_the_wiring_loads_neither_rules_nor_opentelemetry() -> None:

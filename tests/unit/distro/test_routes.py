@@ -31,8 +31,7 @@ SENT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318", "OTEL_TRACES_EXP
 def test_taps_are_asked_for_by_settings_where_an_agent_runs(
     environ: dict[str, str], taps: tuple[str, ...]
 ) -> None:
-    settings = read_settings(environ=environ).settings
-    assert spool_plan(settings, environ, "bot").taps == taps
+    assert spool_plan(read_settings(environ=environ), environ, "bot").taps == taps
 
 
 @pytest.mark.parametrize(
@@ -47,20 +46,26 @@ def test_taps_are_asked_for_by_settings_where_an_agent_runs(
 def test_where_nothing_is_sent_taps_run_as_long_as_somebody_looks_on(
     environ: dict[str, str], viewed: tuple[str, ...]
 ) -> None:
-    settings = read_settings(environ=environ).settings
-    assert spool_plan(settings, environ, "bot").viewed_taps == viewed
+    assert spool_plan(read_settings(environ=environ), environ, "bot").viewed_taps == viewed
 
 
 def test_people_are_told_of_alerts_where_nothing_is_sent(tmp_path: Path) -> None:
     environ = {"TICKSPAN_ALERTS_FILE": str(tmp_path / "alerts.toml")}
-    settings = read_settings(environ=environ).settings
-    assert spool_plan(settings, environ, "bot").taps == ("alerts", "memory")
+    assert spool_plan(read_settings(environ=environ), environ, "bot").taps == ("alerts", "memory")
+
+
+def test_rules_beside_settings_that_a_program_names_are_told_by_an_agent(tmp_path: Path) -> None:
+    settings = tmp_path / "bot.toml"
+    for path in (settings, tmp_path / "alerts.toml"):
+        path.touch()
+    settings.write_text("[memory]\nleaks = false\n")
+    assert spool_plan(read_settings(settings, environ={}), {}, "bot").taps == ("alerts",)
 
 
 def test_profiles_are_made_where_the_profiler_runs_and_sent_where_that_is_asked_for() -> None:
     tail = {"TICKSPAN_PROFILER_MODE": "tail"}
     sent = {**SENT, **tail, "TICKSPAN_PROFILER_EXPORT": "otlp"}
-    plans = [spool_plan(read_settings(environ=one).settings, one, "bot") for one in (SENT, tail, sent)]
+    plans = [spool_plan(read_settings(environ=one), one, "bot") for one in (SENT, tail, sent)]
     assert ["profiles" in plan.taps for plan in plans] == [False, True, True]
     assert [[one.url for one in plan.destinations if one.signal == "profiles"] for plan in plans] == [
         [],
@@ -74,4 +79,4 @@ def test_profiles_are_made_where_the_profiler_runs_and_sent_where_that_is_asked_
 )
 def test_samples_are_written_down_only_where_an_agent_reads_them(agent: str, keeps: bool) -> None:
     environ = {"TICKSPAN_PROFILER_MODE": "tail", "TICKSPAN_AGENT": agent}
-    assert keeps_profiles(spool_plan(read_settings(environ=environ).settings, environ, "bot")) is keeps
+    assert keeps_profiles(spool_plan(read_settings(environ=environ), environ, "bot")) is keeps

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tickspan.config import LogRotation, LogSettings, Settings
+from tickspan.config import LogRotation, LogSettings, read_settings
 from tickspan.distro.routes import spool_plan
 from tickspan.logs import LoggingConfig, configuration, configure
 from tickspan.logs.capture import CAPTURE
@@ -105,7 +105,7 @@ def test_the_console_shows_records(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_folder_that_is_asked_for_before_the_start_asks_for_the_tap(tmp_path: Path):
-    before = spool_plan(Settings(), {}, "bot").taps
+    before = spool_plan(read_settings(environ={}), {}, "bot").taps
     configure(directory=tmp_path / "logs")
-    assert (before, spool_plan(Settings(), {}, "bot").taps) == ((), ("logs", "memory"))
-    assert spool_plan(Settings(), {"OTEL_LOGS_EXPORTER": "none"}, "bot").taps == ()
+    assert (before, spool_plan(read_settings(environ={}), {}, "bot").taps) == ((), ("logs", "memory"))
+    assert spool_plan(read_settings(environ={}), {"OTEL_LOGS_EXPORTER": "none"}, "bot").taps == ()

@@ -9,7 +9,9 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tickspan.alerts.wiring import FILE_NAMES, configuration_folders, rule_file
 from tickspan.cli.errors import CommandError
+from tickspan.config import FILE_VARIABLE, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,14 +28,15 @@ DEFAULT_TESTS: Final = "default"
 
 def named_rules(files: Sequence[str]) -> list[str]:
     """The files that are named, else the one that a program here would read. Raises `CommandError`."""
-    from tickspan.alerts.file import DEFAULT_NAMES, FILE_VARIABLE, find_rules
-
     if files:
         return list(files)
-    found = find_rules(os.environ.get(FILE_VARIABLE))
+    reading = read_settings(environ=os.environ)
+    found = rule_file(
+        reading.settings.alerts, configuration_folders(reading.origins, os.environ, FILE_VARIABLE)
+    )
     if found is None:
         raise CommandError(
-            f"name a rule file, or set {FILE_VARIABLE}: there is no {' and no '.join(DEFAULT_NAMES)}"
+            f"name a rule file, or set TICKSPAN_ALERTS_FILE: there is no {' and no '.join(FILE_NAMES)}"
         )
     return [str(found)]
 

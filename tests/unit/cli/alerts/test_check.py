@@ -81,6 +81,18 @@ def test_without_a_rule_file_it_says_what_to_name(
     )
 
 
+def test_without_a_name_it_checks_what_a_program_here_would_read(tickspan: Tickspan, tmp_path: Path):
+    rules = tmp_path / "risk.toml"
+    rules.write_text(
+        'version = 1\n[[rules]]\nname = "Slow"\nmetric = "db.client.operation.duration"\nstat = "p99"\n'
+        'threshold = "0.5s"\n',
+        encoding="utf-8",
+    )
+    (tmp_path / "tickspan.toml").write_text(f"[alerts]\nfile = '{rules}'\n", encoding="utf-8")
+    status, told, _ = tickspan("check")
+    assert (status, told.splitlines()[-1]) == (0, "1 rule, no problems")
+
+
 def test_an_unknown_tier_is_wrong_usage(tickspan: Tickspan):
     status, _, told = tickspan("check", "--tiers", "process,cloud")
     assert (status, told) == (
