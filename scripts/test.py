@@ -11,8 +11,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).resolve().parent.parent
 MEMBERS = ("ccxt", "dbapi", "http", "nautilus", "redis", "sqlalchemy")
@@ -51,53 +54,81 @@ class Step:
 def main() -> int:
     """Run all steps; the exit status is 0 when none failed and nothing required was missing."""
     is_all_required = os.environ.get("TICKSPAN_TEST_REQUIRE") == "all"
+    installs = is_all_required or os.environ.get("TICKSPAN_TEST_INSTALL") == "1"
     failed: list[str] = []
     missing: list[str] = []
-    for step in steps(is_all_required=is_all_required):
-        if not step.words:
-            missing.append(step.missing)
-            continue
-        print(f"--- {step.name}: {' '.join(step.words[1:])}", flush=True)
-        started = time.monotonic()
-        if subprocess.run(step.words, check=False, cwd=ROOT).returncode != 0:
-            failed.append(step.name)
-        print(f"--- {step.name}: {time.monotonic() - started:.0f} s", flush=True)
+    for together in rounds(installs=installs):
+        missing += [step.missing for step in together if not step.words]
+        failed += run([step for step in together if step.words])
     print(f"missing here: {'; '.join(missing) or 'nothing'}")
     print(f"failed: {', '.join(failed) or 'nothing'}", flush=True)
     return 1 if failed or (missing and is_all_required) else 0
 
 
-def steps(*, is_all_required: bool) -> Iterator[Step]:
-    """What to run: the fast things first, the whole suite last, so that its closing line is near the end."""
-    installs = is_all_required or os.environ.get("TICKSPAN_TEST_INSTALL") == "1"
+def run(together: Sequence[Step]) -> list[str]:
+    """Run them side by side, two at once where there are cores for it; the names of those that failed.
+
+    One alone prints as it goes; of several each prints when it has ended.
+    """
+    if len(together) == 1:
+        return [] if _ends_well(together[0], None) else [together[0].name]
+    failed: list[str] = []
+    with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool, TemporaryDirectory() as folder:
+        logs = [Path(folder) / str(number) for number in range(len(together))]
+        for step, log, is_well in zip(together, logs, pool.map(_ends_well, together, logs), strict=True):
+            print(log.read_text(encoding="utf-8", errors="replace"), end="", flush=True)
+            failed += [] if is_well else [step.name]
+    return failed
+
+
+def _ends_well(step: Step, log: Path | None) -> bool:
+    """Whether the step ends well; all that it prints goes to the log, or straight on."""
+    with nullcontext(sys.stdout) if log is None else log.open("w", encoding="utf-8") as out:
+        print(f"--- {step.name}: {' '.join(step.words[1:])}", file=out, flush=True)
+        started = time.monotonic()
+        status = subprocess.run(
+            step.words, check=False, cwd=ROOT, stdout=out, stderr=None if log is None else out
+        ).returncode
+        print(f"--- {step.name}: {time.monotonic() - started:.0f} s", file=out, flush=True)
+    return status == 0
+
+
+def rounds(*, installs: bool) -> Iterator[list[Step]]:
+    """What to run, round after round.
+
+    The whole suite is last, so that its closing line is near the end, and alone, since it measures.
+    """
     if installs:
-        yield Step("back ends", (sys.executable, "scripts/backends.py", "--install"))
-    yield Step(
-        "interpreted", ("env", "TICKSPAN_PURE=1", sys.executable, "-m", "pytest", "-q", *IN_BOTH_FORMS)
-    )
+        yield [Step("back ends", (sys.executable, "scripts/backends.py", "--install"))]
+    beside: list[Step] = []
     for minor, tests in OTHER_PYTHONS.items():
-        yield from _on_other_python(minor, tests, installs=installs)
+        making, testing = _on_other_python(minor, tests, installs=installs)
+        if making is not None:
+            yield [making]
+        beside.append(testing)
     if installs:
-        yield Step("library generations", (sys.executable, "scripts/generations.py", "run"))
+        beside.append(Step("library generations", (sys.executable, "scripts/generations.py", "run")))
     else:
-        yield Step("", missing="older library generations (TICKSPAN_TEST_INSTALL=1)")
-    yield Step("whole suite", (sys.executable, "-m", "pytest", "-q"))
+        beside.append(Step("", missing="older library generations (TICKSPAN_TEST_INSTALL=1)"))
+    pure = ("env", "TICKSPAN_PURE=1", sys.executable, "-m", "pytest", "-q", *IN_BOTH_FORMS)
+    yield [*beside, Step("interpreted", pure)]
+    yield [Step("whole suite", (sys.executable, "-m", "pytest", "-q"))]
 
 
-def _on_other_python(minor: str, tests: Sequence[str], *, installs: bool) -> Iterator[Step]:
+def _on_other_python(minor: str, tests: Sequence[str], *, installs: bool) -> tuple[Step | None, Step]:
+    """What makes its environment, if that is asked for, and what tests in it."""
     python = find_python(minor)
     if python is None:
-        yield Step("", missing=f"Python {minor}")
-        return
+        return None, Step("", missing=f"Python {minor}")
     environment = ROOT / f".venv-{minor}"
-    if installs:
-        making = (sys.executable, "scripts/environment.py", str(environment), "requirements.lock")
-        yield Step(f"environment {minor}", (*making, "--python", python))
     if not installs and not environment.is_dir():
-        yield Step("", missing=f"an environment for Python {minor} (TICKSPAN_TEST_INSTALL=1)")
-        return
-    chosen = (*tests, "-m", "not backends and not e2e")
-    yield Step(f"Python {minor}", (str(environment / "bin" / "python"), "-m", "pytest", "-q", *chosen))
+        return None, Step("", missing=f"an environment for Python {minor} (TICKSPAN_TEST_INSTALL=1)")
+    making = (sys.executable, "scripts/environment.py", str(environment), "requirements.lock", "--python")
+    testing = (str(environment / "bin" / "python"), "-m", "pytest", "-q", *tests)
+    return (
+        Step(f"environment {minor}", (*making, python)) if installs else None,
+        Step(f"Python {minor}", (*testing, "-m", "not backends and not e2e")),
+    )
 
 
 def find_python(minor: str) -> str | None:
