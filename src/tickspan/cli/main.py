@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
-from typing import Final, NoReturn, Protocol
+from typing import Any, Final, NoReturn, Protocol
 
 from tickspan.cli.errors import CommandError
-from tickspan.cli.outline import WHOLE, parsers
+from tickspan.cli.outline import WHOLE, options_of, parsers
 from tickspan.cli.statuses import INTERRUPTED, UNREAD, epilog_of
 from tickspan.version import __version__
 
@@ -36,9 +37,35 @@ class Command(Protocol):
 class _Parser(argparse.ArgumentParser):
     """Tells wrong usage in one line."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._given: list[str] = []
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride] - overloaded there
+        """Parse as ever; what was given is told of when it is wrong."""
+        self._given = list(args or ())
+        return super().parse_known_args(args, namespace)
+
     def error(self, message: str) -> NoReturn:
         """Exit with status 2."""
-        self.exit(2, f"{self.prog}: {message}; see '{self.prog} --help'\n")
+        self.exit(2, f"{self.prog}: {self._with_option(message)}; see '{self.prog} --help'\n")
+
+    def _with_option(self, message: str) -> str:
+        """The message, or the option that nobody knows: argparse takes its value for the word after it."""
+        if not message.startswith(("unrecognized arguments: -", "argument ACTION: invalid choice: ")):
+            return message
+        words = [word for word in self._given if not word.startswith("-")]
+        below = list(parsers(self))
+        known = {name for _, parser in below for name in options_of(parser)}
+        given = (word.partition("=")[0] for word in self._given if word.startswith("--"))
+        unknown = next((word for word in given if word not in known), None)
+        if unknown is None:
+            return message
+        meant = [
+            name for path, parser in below if list(path) == words[: len(path)] for name in options_of(parser)
+        ]
+        nearest = difflib.get_close_matches(unknown, meant, n=1, cutoff=0.7)
+        return f"unknown option {unknown}" + (f"; did you mean {nearest[0]}?" if nearest else "")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

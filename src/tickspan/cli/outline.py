@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from tickspan.cli.suggestions import SuggestingAction
 
-__all__ = ["FURTHER", "WHOLE", "Argument", "Place", "Takes", "outline", "parsers"]
+__all__ = ["FURTHER", "WHOLE", "Argument", "Place", "Takes", "options_of", "outline", "parsers"]
 
 WHOLE: Final = "whole_command_line"
 """Default of the first parser: itself, for the verb that tells all others."""
@@ -85,6 +85,12 @@ def parsers(
     yield path, parser
     for name, (_, made) in _below(parser).items():
         yield from parsers(made, (*path, name))
+
+
+def options_of(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """The options that a parser takes itself, as they are typed."""
+    for action in _actions(parser):
+        yield from action.option_strings
 
 
 def outline(parser: argparse.ArgumentParser) -> Iterator[Place]:

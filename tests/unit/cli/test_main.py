@@ -25,7 +25,10 @@ _TIMEOUT = "argument --timeout: expected up to 60 seconds"
         (["demo", "--seconds", "ages"], "tickspan demo", f"{_SECONDS}, got 'ages'"),
         (["demo", "--seconds", "0"], "tickspan demo", f"{_SECONDS}, got '0'"),
         (["demo", "--port", "70000"], "tickspan demo", f"{_PORT}, got '70000'"),
-        (["demo", "--fast"], "tickspan", "unrecognized arguments: --fast"),
+        (["demo", "--zeal"], "tickspan", "unknown option --zeal"),
+        (["demo", "--second=3"], "tickspan", "unknown option --second; did you mean --seconds?"),
+        (["run", "--zeal", "bot.py"], "tickspan", "unknown option --zeal"),
+        (["agent", "status", "--jsn"], "tickspan", "unknown option --jsn; did you mean --json?"),
         (["doctor", "--timeout", "-1"], "tickspan doctor", f"{_TIMEOUT}, got '-1'"),
     ],
 )
