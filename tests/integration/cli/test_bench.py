@@ -73,9 +73,9 @@ def test_a_redis_is_started_measured_and_stopped_where_none_is_named(
     started: list[str] = []
     measured = whole.redis.measured
 
-    def watched(url: str, seconds: float) -> Any:
+    def watched(url: str, seconds: float, option: str) -> Any:
         started.append(url)
-        return measured(url, seconds)
+        return measured(url, seconds, option)
 
     monkeypatch.setattr(whole.redis, "measured", watched)
     main(["bench", "--only", "redis", "--json", "--seconds", SECONDS])
