@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -33,3 +36,10 @@ class Place:
 
     scale: Scale
     folder: Path
+
+
+@contextmanager
+def opened(scale: Scale) -> Generator[Place]:
+    """Make what is shared, and remove it."""
+    with tempfile.TemporaryDirectory(prefix="tickspan-bench-desk-") as folder:
+        yield Place(scale, Path(folder))

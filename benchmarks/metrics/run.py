@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from benchmarks.metrics import breaches, collecting, evaluating, sampling
 from benchmarks.metrics.place import FULL, QUICK, Place
 from benchmarks.pipeline import program
+from benchmarks.pipeline.ground import opened
 from benchmarks.pipeline.race import Progress
 from benchmarks.pipeline.sections import Section
 
@@ -28,4 +29,4 @@ MEASUREMENTS: Final[Mapping[str, Callable[[Place, Progress], Section]]] = {
 
 
 if __name__ == "__main__":
-    sys.exit(program.main("bench-metrics", __doc__, MEASUREMENTS, quick=QUICK, full=FULL))
+    sys.exit(program.main("bench-metrics", __doc__, MEASUREMENTS, opened, quick=QUICK, full=FULL))

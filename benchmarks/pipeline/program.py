@@ -7,48 +7,58 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from benchmarks.pipeline.ground import Ground, opened
 from benchmarks.pipeline.race import Progress
 from benchmarks.pipeline.sections import Section, markdown, targets_markdown
 from benchmarks.sidebyside.circumstances import Circumstances
 from benchmarks.sidebyside.lines import ChildError
 
 S = TypeVar("S")
+P = TypeVar("P")
+
+_WELL: Final = "Everything that was recorded arrived, and is so."
 
 
 def main(
     name: str,
     doc: str | None,
-    measurements: Mapping[str, Callable[[Ground[S], Progress], Section]],
+    measurements: Mapping[str, Callable[[P, Progress], Section]],
+    opened: Callable[[S], AbstractContextManager[P]],
     *,
     quick: S,
     full: S,
+    peers: Callable[[P], Mapping[str, str]] | None = None,
+    well: str = _WELL,
 ) -> int:
-    """Measure on one ground, print, and say whether everything is there: the exit status.
+    """Measure in one place, print, and say whether everything is there: the exit status.
 
     Args:
         name: of the program, for its errors.
         doc: of its module; the first line describes it.
         measurements: by the names that `--only` takes.
+        opened: makes what they share, for a scale.
         quick: the scale with `--quick`.
         full: the scale without.
+        peers: tells versions by the names of the peers that are measured beside.
+        well: what stands at the end when nothing went wrong.
     """
     asked = options(doc, measurements, "to see that all works: no verdict to rely on").parse_args()
     scale = quick if asked.quick else full
     circumstances, begun = Circumstances.now(), time.monotonic()
     try:
-        with opened(scale) as ground:
-            sections = [measurements[only](ground, progress(only)) for only in asked.only]
+        with opened(scale) as place:
+            sections = [measurements[only](place, progress(only)) for only in asked.only]
+            versions = {} if peers is None else peers(place)
     except ChildError as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 1
-    print(report(circumstances, sections, time.monotonic() - begun))
+    print(report(circumstances, sections, time.monotonic() - begun, peers=versions, well=well))
     if asked.json is not None:
-        write_data(asked.json, circumstances, scale, sections)
+        write_data(asked.json, circumstances, scale, sections, **{"peers": versions} if versions else {})
     return 1 if any(section.faults for section in sections) else 0
 
 
@@ -80,8 +90,8 @@ def report(
     sections: Sequence[Section],
     took_s: float,
     *,
-    peers: str = "",
-    well: str = "Everything that was recorded arrived, and is so.",
+    peers: Mapping[str, str] | None = None,
+    well: str = _WELL,
 ) -> str:
     """Everything, as Markdown: where and how long, what was measured, the targets, what went wrong.
 
@@ -89,7 +99,7 @@ def report(
         circumstances: of the run.
         sections: in their order.
         took_s: the run's length.
-        peers: a line about them.
+        peers: their versions by their names, if there are any.
         well: what stands at the end when nothing went wrong.
     """
     libraries = {
@@ -98,7 +108,7 @@ def report(
     faults = [fault for section in sections for fault in section.faults]
     parts = (
         f"{circumstances}, {took_s:.0f} s",
-        peers,
+        "Peers: " + ", ".join(f"{name} {version}" for name, version in peers.items()) if peers else "",
         "\n".join(f"- {name}: {library}" for name, library in libraries.items()),
         *(markdown(section) for section in sections),
         "### Targets",

@@ -59,8 +59,7 @@ def main() -> int:
         print(f"bench-pipeline: {error}", file=sys.stderr)
         return 1
     versions = environment.versions()
-    said = "Peers: " + ", ".join(f"{name} {version}" for name, version in versions.items())
-    print(program.report(circumstances, sections, time.monotonic() - begun, peers=said))
+    print(program.report(circumstances, sections, time.monotonic() - begun, peers=versions))
     if asked.json is not None:
         program.write_data(asked.json, circumstances, scale, sections, peers=versions)
     if asked.plot is not None:

@@ -14,6 +14,7 @@ from typing import Final
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.pipeline import program
+from benchmarks.pipeline.ground import opened
 from benchmarks.pipeline.race import Progress
 from benchmarks.pipeline.sections import Section
 from benchmarks.queries import advice, hotpath, stalls
@@ -28,4 +29,4 @@ MEASUREMENTS: Final[Mapping[str, Callable[[Place, Progress], Section]]] = {
 
 
 if __name__ == "__main__":
-    sys.exit(program.main("bench-queries", __doc__, MEASUREMENTS, quick=QUICK, full=FULL))
+    sys.exit(program.main("bench-queries", __doc__, MEASUREMENTS, opened, quick=QUICK, full=FULL))
