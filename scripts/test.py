@@ -1,7 +1,7 @@
 """Runs every test whose servers are there, on every interpreter that is, and says what was missing.
 
 `TICKSPAN_TEST_INSTALL=1` brings missing servers and environments, `TICKSPAN_TEST_REQUIRE=all` makes a missing
-one a failure. The last line is pytest's of the main run, then one line about the rest.
+one a failure. The last lines say what was missing and what failed.
 """
 
 from __future__ import annotations
@@ -27,6 +27,11 @@ OTHER_PYTHONS = {
     "3.13": (*PORTABLE, *(f"instrumentors/tickspan-{name}" for name in MEMBERS)),
 }
 """What runs on the other interpreters, unit and conformance tests: what breaks between two breaks on one."""
+
+PARTS = ("tests/unit", "exporters", "instrumentors")
+"""What is tested by itself; the tests beside it are of programs, servers and documents."""
+
+MEASURING = "tests/perf"
 
 IN_BOTH_FORMS = (
     "tests/unit/recording",
@@ -68,7 +73,7 @@ def main() -> int:
 def run(together: Sequence[Step]) -> list[str]:
     """Run them side by side, two at once where there are cores for it; the names of those that failed.
 
-    One alone prints as it goes; of several each prints when it has ended.
+    One alone prints as it goes; of several each prints when it has ended, and says that it has begun.
     """
     if len(together) == 1:
         return [] if _ends_well(together[0], None) else [together[0].name]
@@ -83,6 +88,8 @@ def run(together: Sequence[Step]) -> list[str]:
 
 def _ends_well(step: Step, log: Path | None) -> bool:
     """Whether the step ends well; all that it prints goes to the log, or straight on."""
+    if log is not None:
+        print(f"--- {step.name} has begun", flush=True)
     with nullcontext(sys.stdout) if log is None else log.open("w", encoding="utf-8") as out:
         print(f"--- {step.name}: {' '.join(step.words[1:])}", file=out, flush=True)
         started = time.monotonic()
@@ -94,25 +101,26 @@ def _ends_well(step: Step, log: Path | None) -> bool:
 
 
 def rounds(*, installs: bool) -> Iterator[list[Step]]:
-    """What to run, round after round.
-
-    The whole suite is last, so that its closing line is near the end, and alone, since it measures.
-    """
+    """What to run, round after round: what is needed, the suite in parts, and alone what measures time."""
     if installs:
         yield [Step("back ends", (sys.executable, "scripts/backends.py", "--install"))]
-    beside: list[Step] = []
+    others: list[Step] = []
     for minor, tests in OTHER_PYTHONS.items():
         making, testing = _on_other_python(minor, tests, installs=installs)
         if making is not None:
             yield [making]
-        beside.append(testing)
-    if installs:
-        beside.append(Step("library generations", (sys.executable, "scripts/generations.py", "run")))
-    else:
-        beside.append(Step("", missing="older library generations (TICKSPAN_TEST_INSTALL=1)"))
-    pure = ("env", "TICKSPAN_PURE=1", sys.executable, "-m", "pytest", "-q", *IN_BOTH_FORMS)
-    yield [*beside, Step("interpreted", pure)]
-    yield [Step("whole suite", (sys.executable, "-m", "pytest", "-q"))]
+        others.append(testing)
+    here = (sys.executable, "-m", "pytest", "-q")
+    yield [
+        Step("systems", (*here, *(f"--ignore={folder}" for folder in (*PARTS, MEASURING)))),
+        Step("parts", (*here, *PARTS)),
+        *others,
+        Step("library generations", (sys.executable, "scripts/generations.py", "run"))
+        if installs
+        else Step("", missing="older library generations (TICKSPAN_TEST_INSTALL=1)"),
+        Step("interpreted", ("env", "TICKSPAN_PURE=1", *here, *IN_BOTH_FORMS)),
+    ]
+    yield [Step("measuring", (*here, MEASURING))]
 
 
 def _on_other_python(minor: str, tests: Sequence[str], *, installs: bool) -> tuple[Step | None, Step]:
