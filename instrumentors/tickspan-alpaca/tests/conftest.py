@@ -24,11 +24,6 @@ USUAL: Any = {
 }
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """alpaca-py still speaks through the older half of websockets, which says so at its import."""
-    config.addinivalue_line("filterwarnings", "ignore:websockets.legacy is deprecated:DeprecationWarning")
-
-
 async def true(claim: Callable[[], bool]) -> None:
     """Wait until `claim` holds."""
     async with asyncio.timeout(DEADLINE_S):
