@@ -110,9 +110,8 @@ def test_a_running_program_is_asked_for_a_profile(
 
 
 ENDLESS = """
-import time
-print("ready", flush=True)
 try:
+    print("ready", flush=True)
     while True:
         sum(range(1_000))
 except KeyboardInterrupt:
