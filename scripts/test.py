@@ -112,7 +112,7 @@ def rounds(*, installs: bool) -> Iterator[list[Step]]:
         others.append(testing)
     here = (sys.executable, "-m", "pytest", "-q")
     yield [
-        Step("systems", (*here, *(f"--ignore={folder}" for folder in (*PARTS, MEASURING)))),
+        Step("systems", (*here, "tests", *(f"--ignore={folder}" for folder in (*PARTS, MEASURING)))),
         Step("parts", (*here, *PARTS)),
         *others,
         Step("library generations", (sys.executable, "scripts/generations.py", "run"))
